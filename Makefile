@@ -1,0 +1,36 @@
+# Needs GNU make, a POSIX shell and Python 3.11 to 3.13.
+
+.PHONY: help setup demo serve test bench lint lock clean
+
+help: ## print what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv with the locked packages: CUDA builds beside an NVIDIA GPU, else CPU builds
+	@python=$$(sh setup/find_python.sh "$(PYTHON)") && "$$python" setup/install.py
+
+demo: setup ## ingest data/sample, serve it with the embedded models, ask three questions, stop
+	@.venv/bin/python -m rag.demo
+
+serve: setup ## serve on http://127.0.0.1:8000 until interrupted
+	@.venv/bin/rag serve
+
+test: setup ## run the tests, the fast ones first
+	@.venv/bin/python -m pytest
+
+bench: setup ## put load on the service and print throughput and latency
+	@.venv/bin/rag bench load
+
+lint: setup ## check style, format and types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+lock: setup ## write requirements/cpu.txt and cuda.txt anew: requirements/README.md
+	@.venv/bin/python setup/lock.py
+
+clean: ## remove .venv, caches and all state below data/ but data/sample
+	@for path in .venv build dist *.egg-info .*_cache .hypothesis data/* data/.[!.]*; do \
+	    case $$path in data/sample | data/README.md) continue ;; esac; \
+	    if [ -e "$$path" ]; then echo "removing $$path"; rm -rf -- "$$path"; fi; \
+	done
+	@find rag ingest prompts setup tests -name __pycache__ -type d -prune -exec echo removing {} \; -exec rm -rf {} +
