@@ -1,0 +1,122 @@
+"""Every error that this package raises on purpose.
+
+    RagError
+    ├─ AskError             400/401/404/413/429   the caller can fix it
+    │  ├─ InvalidRequest    400
+    │  ├─ ContextTooLong    400                   code context_length_exceeded
+    │  ├─ NotFound          404
+    │  ├─ TooLarge          413
+    │  └─ Overloaded        429                   queue full; has retry_after_s
+    ├─ CorpusError          503, exit 1           ingest or rebuild fixes it
+    ├─ EngineError          502, exit 3
+    │  ├─ EngineUnavailable 503                   starting, down or unreachable; has retry_after_s
+    │  └─ EngineTimeout     504
+    └─ ConfigError          exit 2                wrong usage or configuration; never reaches HTTP
+
+A message has three parts: what happened, the value, what to do. Callers write
+
+    except RagError as error:
+        print(error)
+"""
+
+
+class RagError(Exception):
+    """The base of all errors of this package."""
+
+    code: str | None = None
+    exit_code = 1
+
+
+class AskError(RagError):
+    """The request is at fault. `param` names the field, if one is."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        """Keep `param` and, when given, a `code` that is more exact than the class's."""
+        super().__init__(message)
+        self.param = param
+        self.code = code or type(self).code
+
+
+class InvalidRequest(AskError):
+    """A field is missing, malformed or asks for something that is not supported."""
+
+
+class ContextTooLong(AskError):
+    """The prompt cannot fit the model's window."""
+
+    code = "context_length_exceeded"
+
+
+class NotFound(AskError):
+    """A model, collection, chunk or route that does not exist."""
+
+    exit_code = 1
+
+
+class TooLarge(AskError):
+    """The body is over a limit."""
+
+    code = "request_too_large"
+
+
+class Overloaded(AskError):
+    """A queue is full; the same request may pass after `retry_after_s`."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        """Keep the whole seconds after which a retry makes sense."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class CorpusError(RagError):
+    """A collection's files are missing, damaged, or made by another model or version."""
+
+    code = "corpus_unavailable"
+
+
+class EngineError(RagError):
+    """The engine refused or broke a request."""
+
+    code = "engine_error"
+    exit_code = 3
+
+
+class EngineUnavailable(EngineError):
+    """The engine is starting, down or not reachable."""
+
+    code = "engine_unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
+        """Keep the whole seconds after which a retry makes sense."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class EngineTimeout(EngineError):
+    """The engine did not answer within the request's deadline."""
+
+    code = "engine_timeout"
+
+
+class ConfigError(RagError):
+    """A setting, an option or a path is wrong."""
+
+    code = "config_error"
+    exit_code = 2
+
+
+HTTP_STATUS: dict[type[RagError], int] = {
+    InvalidRequest: 400,
+    ContextTooLong: 400,
+    NotFound: 404,
+    TooLarge: 413,
+    Overloaded: 429,
+    CorpusError: 503,
+    EngineError: 502,
+    EngineUnavailable: 503,
+    EngineTimeout: 504,
+}

@@ -1,0 +1,176 @@
+"""The values that flow along the path of a request. Nothing here computes, reads or writes.
+
+Offsets are Python slices of code points: of a document's extracted text (`start`, `end` of a chunk,
+`source_start`, `source_end` of a citation) or of an answer (`start`, `end` of a citation).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, NewType
+
+ChunkId = NewType("ChunkId", str)
+CollectionId = NewType("CollectionId", str)
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """Where in a document a reader finds a span. Fields that the format does not have are None."""
+
+    heading: str | None = None  # path of headings, outermost first, joined by " > "
+    line: int | None = None  # starts at 1, in the extracted text
+    page: int | None = None  # starts at 1
+
+    def as_dict(self) -> dict[str, str | int]:
+        """The fields that are set, as they stand in JSON."""
+        pairs = (("heading", self.heading), ("line", self.line), ("page", self.page))
+        return {name: value for name, value in pairs if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A stored span of one document: `document_text[start:end] == text`."""
+
+    id: ChunkId
+    seq: int  # the chunk's number in the vector index of its generation
+    document: str  # path below the ingested root, POSIX separators
+    title: str
+    anchor: Anchor
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A chunk that retrieval found. `rank` starts at 1; `score` is the cosine similarity."""
+
+    chunk: Chunk
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingInfo:
+    """Which model made a collection's vectors. Vectors of different models are never mixed."""
+
+    model: str
+    dimensions: int
+    dtype: str  # what the model computes in; vectors are float32
+
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of the client's dialogue, as text."""
+
+    role: Role
+    content: str
+
+
+class Placed(StrEnum):
+    """Where in the prompt a retrieved chunk stands."""
+
+    PREFIX = "prefix"
+    HISTORY = "history"
+    TAIL = "tail"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A chunk in a prompt, with the number that the model cites it by."""
+
+    number: int  # starts at 1, unique in the prompt
+    chunk: Chunk
+    placed: Placed
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A run of prompt tokens with one purpose. Segments tile the prompt in order."""
+
+    name: str
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What is sent to the engine: token ids and how to read the answer that comes back."""
+
+    token_ids: Tokens
+    segments: tuple[Segment, ...]
+    shown: tuple[Shown, ...]
+    layout: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the engine picks tokens. None leaves the engine's (the model's own) default."""
+
+    max_tokens: int | None = None  # None: as many as the setting prompt.answer_tokens and the window allow
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: dict[str, float] = field(default_factory=dict)
+    response_format: dict[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Token counts of one answer, as the engine reported them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int | None  # None: the engine does not say; 0: measured zero
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """One piece of an engine's answer. The last one has `finish_reason`, then comes one with `usage`."""
+
+    text: str = ""
+    token_ids: Tokens = ()
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+class Status(StrEnum):
+    """How well a citation's quote supports its statement."""
+
+    EXACT = "exact"
+    NORMALIZED = "normalized"
+    FUZZY = "fuzzy"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A statement of the answer and the span of a document that supports it.
+
+    `start:end` is the statement without its markers, `marker_start:marker_end` the marker; both at the
+    statement's end and empty when no marker was written. `source_start`, `source_end`, `quote` and `anchor`
+    are None when the status is `unsupported`.
+    """
+
+    marker: str
+    start: int
+    end: int
+    marker_start: int
+    marker_end: int
+    chunk: Chunk
+    status: Status
+    source_start: int | None = None
+    source_end: int | None = None
+    quote: str | None = None
+    anchor: Anchor | None = None
