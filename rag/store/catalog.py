@@ -1,0 +1,215 @@
+"""The SQLite file of a generation: roots, documents with their text, chunks. Statements and nothing else."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rag.types import Anchor, Chunk, ChunkId
+
+VERSION = 1
+_SCHEMA = """
+CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE document (
+    id INTEGER PRIMARY KEY,
+    root INTEGER NOT NULL REFERENCES root,
+    path TEXT NOT NULL,
+    title TEXT,               -- NULL: the file name without its suffix
+    sha256 TEXT NOT NULL,     -- of the file's bytes
+    size INTEGER NOT NULL,    -- of the file, in bytes
+    recipe TEXT NOT NULL,     -- how text became chunks; another recipe makes the document a changed one
+    text TEXT NOT NULL,
+    UNIQUE (root, path)
+) STRICT;
+CREATE TABLE chunk (
+    seq INTEGER PRIMARY KEY,  -- also the id in the vector index
+    id TEXT NOT NULL,         -- not unique: two roots may hold the same path with the same text
+    document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
+    start INTEGER NOT NULL,
+    end INTEGER NOT NULL,
+    heading TEXT,
+    line INTEGER,
+    page INTEGER,
+    text TEXT NOT NULL
+) STRICT;
+CREATE INDEX chunk_id ON chunk (id);
+CREATE INDEX chunk_document ON chunk (document, start);
+"""
+_CHUNK = """
+SELECT c.seq, c.id, d.path, d.title, c.start, c.end, c.heading, c.line, c.page, c.text
+FROM chunk c JOIN document d ON d.id = c.document
+"""
+_IDS = "SELECT c.id FROM chunk c JOIN document d ON d.id = c.document"
+_ORDER = " ORDER BY d.root, d.path, c.start"
+_VARIABLES = 500  # SQLite's limit on `?` in one statement was 999 for long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A document as it was ingested."""
+
+    sha256: str
+    size: int
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A document to store."""
+
+    root: str
+    path: str  # below the root, POSIX separators
+    title: str | None  # None: the file name without its suffix
+    sha256: str
+    size: int
+    recipe: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewChunk:
+    """A span of a document to store."""
+
+    start: int
+    end: int
+    anchor: Anchor
+
+
+def chunk_id(path: str, start: int, end: int, text: str) -> ChunkId:
+    """32 hex digits, the same on every machine."""
+    return ChunkId(hashlib.sha256(f"{path}\0{start}\0{end}\0{text}".encode()).hexdigest()[:32])
+
+
+def create(file: Path) -> None:
+    """Nothing; `file` is an empty catalog."""
+    connection = sqlite3.connect(file)
+    try:
+        connection.executescript(_SCHEMA)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def open_to_read(file: Path) -> sqlite3.Connection:
+    """A connection to a published catalog; the caller sees to it that one thread at a time uses it."""
+    uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+def open_to_write(file: Path) -> sqlite3.Connection:
+    """A connection to a draft's catalog. It keeps no journal: a draft that fails is thrown away whole."""
+    connection = sqlite3.connect(file)
+    for pragma in ("journal_mode = OFF", "synchronous = OFF", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """The version of the schema that made the file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def roots(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """All roots, in the order in which they first came."""
+    return tuple(path for (path,) in connection.execute("SELECT path FROM root ORDER BY id"))
+
+
+def known(connection: sqlite3.Connection, root: str) -> dict[str, Known]:
+    """The documents of a root by path; empty for a root that never was."""
+    rows = connection.execute(
+        "SELECT d.path, d.sha256, d.size, d.recipe FROM document d JOIN root r ON r.id = d.root WHERE r.path = ?"
+        " ORDER BY d.path",
+        (root,),
+    )
+    return {path: Known(sha256=sha256, size=size, recipe=recipe) for path, sha256, size, recipe in rows}
+
+
+def counts(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many documents and chunks there are."""
+    row = connection.execute("SELECT (SELECT count(*) FROM document), (SELECT count(*) FROM chunk)").fetchone()
+    return int(row[0]), int(row[1])
+
+
+def chunks_by_seq(connection: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, Chunk]:
+    """The chunks with these numbers; unknown numbers are left out."""
+    found: dict[int, Chunk] = {}
+    for first in range(0, len(seqs), _VARIABLES):
+        part = seqs[first : first + _VARIABLES]
+        marks = ",".join("?" * len(part))
+        found.update((row[0], _chunk(row)) for row in connection.execute(f"{_CHUNK} WHERE c.seq IN ({marks})", part))
+    return found
+
+
+def chunk_by_id(connection: sqlite3.Connection, wanted: ChunkId) -> Chunk | None:
+    """The chunk with this id; of several, the one whose root came first."""
+    row = connection.execute(f"{_CHUNK} WHERE c.id = ?{_ORDER} LIMIT 1", (wanted,)).fetchone()
+    return _chunk(row) if row else None
+
+
+def ordered_chunks(connection: sqlite3.Connection) -> Iterator[Chunk]:
+    """All chunks by root, document path and start."""
+    return map(_chunk, connection.execute(_CHUNK + _ORDER))
+
+
+def prefix_version(connection: sqlite3.Connection) -> str:
+    """16 hex digits over the ids of `ordered_chunks`, in order."""
+    digest = hashlib.sha256()
+    for (each,) in connection.execute(_IDS + _ORDER):
+        digest.update(each.encode())
+    return digest.hexdigest()[:16]
+
+
+def document_text(connection: sqlite3.Connection, seq: int) -> str | None:
+    """The whole text of the document that chunk `seq` is of."""
+    row = connection.execute(
+        "SELECT d.text FROM document d JOIN chunk c ON c.document = d.id WHERE c.seq = ?", (seq,)
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+def insert_document(connection: sqlite3.Connection, document: Document) -> int:
+    """The row number of a document that was not there."""
+    connection.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (document.root,))
+    cursor = connection.execute(
+        "INSERT INTO document (root, path, title, sha256, size, recipe, text)"
+        " SELECT id, ?, ?, ?, ?, ?, ? FROM root WHERE path = ?",
+        (
+            document.path,
+            document.title,
+            document.sha256,
+            document.size,
+            document.recipe,
+            document.text,
+            document.root,
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def insert_chunks(
+    connection: sqlite3.Connection, row: int, document: Document, numbered: Iterable[tuple[int, NewChunk]]
+) -> None:
+    """Nothing; the chunks of the document in `row` are stored under the numbers given."""
+    rows = []
+    for seq, chunk in numbered:
+        text = document.text[chunk.start : chunk.end]
+        key = chunk_id(document.path, chunk.start, chunk.end, text)
+        anchor = chunk.anchor
+        rows.append((seq, key, row, chunk.start, chunk.end, anchor.heading, anchor.line, anchor.page, text))
+    connection.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _chunk(row: tuple[int, str, str, str | None, int, int, str | None, int | None, int | None, str]) -> Chunk:
+    seq, key, path, title, start, end, heading, line, page, text = row
+    return Chunk(
+        id=ChunkId(key),
+        seq=seq,
+        document=path,
+        title=title or PurePosixPath(path).stem,
+        anchor=Anchor(heading=heading, line=line, page=page),
+        start=start,
+        end=end,
+        text=text,
+    )

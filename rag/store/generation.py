@@ -1,0 +1,103 @@
+"""One immutable state of a collection, open for reading."""
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+
+from rag.errors import CorpusError
+from rag.store import catalog
+from rag.store.catalog import Known
+from rag.store.info import CATALOG, VECTORS, CollectionInfo, damaged, verify_files
+from rag.store.layout import Folder
+from rag.store.vectors import VectorIndex, Vectors
+from rag.types import Chunk, ChunkId
+
+
+class Generation:
+    """What `Store.pin` yields. Every method may be called from any thread."""
+
+    def __init__(self, folder: Folder, info: CollectionInfo) -> None:
+        """Check and open the files of generation `info.generation`; reads each of them once.
+
+        Raises:
+            CorpusError: a file is missing or damaged.
+        """
+        path = folder.generation(info.generation)
+        verify_files(path)
+        self.info = info
+        self.number = info.generation
+        self._index = VectorIndex(path / VECTORS)
+        self._lock = threading.Lock()  # one connection, one user at a time
+        self._ordered: tuple[Chunk, ...] | None = None
+        self._connection = catalog.open_to_read(path / CATALOG)
+        try:
+            found = catalog.version(self._connection)
+        except sqlite3.DatabaseError:
+            self._connection.close()
+            raise damaged(path / CATALOG) from None
+        if found != catalog.VERSION:
+            self._connection.close()
+            raise CorpusError(
+                f"The catalog {str(path / CATALOG)!r} has schema {found}, this version reads {catalog.VERSION}. "
+                "Run `rag ingest` again with this version, or upgrade prefixrag."
+            )
+
+    def search(self, vector: Vectors, k: int) -> tuple[tuple[int, float], ...]:
+        """Up to `k` pairs of chunk number and cosine similarity, best first. Exact.
+
+        vector: float32 of shape (dimensions,), length 1.
+        """
+        return self._index.search(vector, k)
+
+    def chunks(self, seqs: Sequence[int]) -> tuple[Chunk, ...]:
+        """The chunks with these numbers, in the order asked.
+
+        Raises:
+            KeyError: a number is not of this generation.
+        """
+        with self._lock:
+            found = catalog.chunks_by_seq(self._connection, seqs)
+        return tuple(found[seq] for seq in seqs)
+
+    def chunk(self, chunk_id: ChunkId) -> Chunk | None:
+        """The chunk with this id, if there is one."""
+        with self._lock:
+            return catalog.chunk_by_id(self._connection, chunk_id)
+
+    def ordered_chunks(self) -> tuple[Chunk, ...]:
+        """All chunks by root, document path and start: the order of the shared prefix. Kept after the first call."""
+        with self._lock:
+            if self._ordered is None:
+                self._ordered = tuple(catalog.ordered_chunks(self._connection))
+            return self._ordered
+
+    def document_text(self, chunk: Chunk) -> str:
+        """The whole extracted text of the document that `chunk` is of.
+
+        Raises:
+            KeyError: the chunk is not of this generation.
+        """
+        with self._lock:
+            text = catalog.document_text(self._connection, chunk.seq)
+        if text is None:
+            raise KeyError(chunk.seq)
+        return text
+
+    def roots(self) -> tuple[str, ...]:
+        """The folders that documents came from, in the order in which they first came."""
+        with self._lock:
+            return catalog.roots(self._connection)
+
+    def known(self, root: str) -> dict[str, Known]:
+        """The documents of a root by path."""
+        with self._lock:
+            return catalog.known(self._connection, root)
+
+    def documents(self) -> tuple[tuple[str, Known], ...]:
+        """Path and state of every document, by root and path."""
+        return tuple(pair for root in self.roots() for pair in self.known(root).items())
+
+    def close(self) -> None:
+        """Nothing; the files are closed."""
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,119 @@
+"""What is known of a collection without opening its index: the manifest beside each generation's files."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rag import __version__
+from rag.errors import CorpusError
+from rag.store.layout import Folder, write_durably
+from rag.types import CollectionId, EmbeddingInfo
+
+MANIFEST = "generation.json"
+CATALOG = "catalog.db"
+VECTORS = "vectors.faiss"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionInfo:
+    """One collection as of one generation."""
+
+    id: CollectionId
+    name: str
+    generation: int  # starts at 1
+    documents: int
+    chunks: int
+    prefix_version: str  # 16 hex digits; equal when the ordered chunks are
+    embedding: EmbeddingInfo
+
+
+def write_manifest(
+    folder: Path, *, number: int, documents: int, chunks: int, prefix_version: str, embedding: EmbeddingInfo
+) -> None:
+    """Nothing; `folder` then has a manifest with size and checksum of the catalog and the vectors."""
+    files = {}
+    for name in (CATALOG, VECTORS):
+        size, sha256 = _measure(folder / name)
+        files[name] = {"bytes": size, "sha256": sha256}
+    manifest = {
+        "number": number,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "prefixrag": __version__,
+        "documents": documents,
+        "chunks": chunks,
+        "prefix_version": prefix_version,
+        "embedding": asdict(embedding),
+        "files": files,
+    }
+    write_durably(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+
+
+def read_info(folder: Folder, name: str, number: int) -> CollectionInfo:
+    """The manifest of generation `number`.
+
+    Raises:
+        FileNotFoundError: there is no such generation.
+        CorpusError: the manifest cannot be understood.
+    """
+    file = folder.generation(number) / MANIFEST
+    manifest = _parse(file)
+    try:
+        return CollectionInfo(
+            id=folder.id,
+            name=name,
+            generation=number,
+            documents=int(manifest["documents"]),
+            chunks=int(manifest["chunks"]),
+            prefix_version=str(manifest["prefix_version"]),
+            embedding=EmbeddingInfo(**manifest["embedding"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise damaged(file) from None
+
+
+def verify_files(generation: Path) -> None:
+    """Nothing, if catalog and vectors are byte for byte what was published. Reads both once.
+
+    Raises:
+        CorpusError: one is missing, cut short or changed.
+    """
+    try:
+        files: Mapping[str, Mapping[str, object]] = _parse(generation / MANIFEST)["files"]
+        for name in (CATALOG, VECTORS):
+            expected = files[name]
+            file = generation / name
+            if file.stat().st_size != expected["bytes"] or _measure(file)[1] != expected["sha256"]:
+                raise damaged(file)
+    except FileNotFoundError as error:
+        raise damaged(Path(str(error.filename))) from None
+    except (KeyError, TypeError):
+        raise damaged(generation / MANIFEST) from None
+
+
+def damaged(file: Path) -> CorpusError:
+    """The error for a file of the index that is missing or is not what was published."""
+    what = "is damaged" if file.exists() else "is missing"
+    return CorpusError(
+        f"A file of the index {what}: {str(file)!r}. "
+        "Delete the collection (`rag collections delete`) and run `rag ingest` again."
+    )
+
+
+# Any: JSON from disk, whose values are checked by whoever takes them out.
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(file.read_text("utf-8"))
+    except ValueError:
+        raise damaged(file) from None
+    if not isinstance(manifest, dict):
+        raise damaged(file)
+    return manifest
+
+
+def _measure(file: Path) -> tuple[int, str]:
+    with file.open("rb") as opened:
+        return file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest()

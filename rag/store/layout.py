@@ -1,0 +1,132 @@
+"""Where state lies below the data directory, and writes that survive a crash.
+
+    FORMAT                                 version of this layout
+    collections/<id>/collection.json       id, name, created
+    collections/<id>/CURRENT               number of the published generation
+    collections/<id>/generations/<n>/      one immutable generation
+    collections/<id>/lock                  held by the one writer
+    tokens/<fingerprint>.db                token arrays of one chat tokenizer
+
+A file is written beside its place and renamed into it.
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.errors import CorpusError
+from rag.types import CollectionId
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder of one collection."""
+
+    path: Path
+
+    @property
+    def id(self) -> CollectionId:
+        """The collection's id, which is the folder's name."""
+        return CollectionId(self.path.name)
+
+    @property
+    def generations(self) -> Path:
+        """The folder of all generations."""
+        return self.path / "generations"
+
+    def generation(self, number: int) -> Path:
+        """The folder of one generation."""
+        return self.generations / str(number)
+
+    def current(self) -> int:
+        """The number of the published generation; 0 when none ever was."""
+        file = self.path / "CURRENT"
+        try:
+            return int(file.read_text("ascii"))
+        except FileNotFoundError:
+            return 0
+        except ValueError:
+            raise CorpusError(
+                f"The pointer to the current generation is damaged: {str(file)!r}. "
+                f"Write the highest number below {str(self.generations)!r} into it, or delete the collection."
+            ) from None
+
+    def set_current(self, number: int) -> None:
+        """Nothing; from here on readers see generation `number`. Atomic."""
+        write_durably(self.path / "CURRENT", f"{number}\n")
+
+    def name(self) -> str:
+        """The collection's name."""
+        file = self.path / "collection.json"
+        try:
+            return str(json.loads(file.read_text("utf-8"))["name"])
+        except (ValueError, KeyError, TypeError, FileNotFoundError):
+            raise CorpusError(
+                f"The description of a collection is damaged or missing: {str(file)!r}. "
+                f"Delete it with `rag collections delete {self.id}` and run `rag ingest` again."
+            ) from None
+
+
+def create_folder(collections: Path, collection_id: CollectionId, name: str) -> Folder:
+    """The folder of a new collection, without a generation."""
+    unfinished = collections / f".new-{collection_id}"
+    (unfinished / "generations").mkdir(parents=True)
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    description = {"id": collection_id, "name": name, "created": created}
+    write_durably(unfinished / "collection.json", json.dumps(description, ensure_ascii=False) + "\n")
+    return Folder(unfinished.rename(collections / collection_id))
+
+
+def check_format(data_dir: Path) -> None:
+    """Nothing, if this version can read what lies in `data_dir`.
+
+    Raises:
+        CorpusError: a newer version wrote it, or FORMAT is damaged.
+    """
+    file = data_dir / "FORMAT"
+    try:
+        found = int(file.read_text("ascii"))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        raise CorpusError(f"The layout version is damaged: {str(file)!r}. Write {FORMAT} into it.") from None
+    if found > FORMAT:
+        raise CorpusError(
+            f"{str(data_dir)!r} has layout {found}, this version reads up to {FORMAT}. "
+            "Upgrade prefixrag or name another --data-dir."
+        )
+
+
+def mark_format(data_dir: Path) -> None:
+    """Nothing; `data_dir` exists and says which layout it has."""
+    check_format(data_dir)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    if not (data_dir / "FORMAT").exists():
+        write_durably(data_dir / "FORMAT", f"{FORMAT}\n")
+
+
+def write_durably(file: Path, text: str) -> None:
+    """Nothing; `file` has `text` or, after a crash, what it had before."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(file.parent)
+
+
+def sync(path: Path) -> None:
+    """Nothing; the file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,235 @@
+"""All collections below one data directory."""
+
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rag.errors import ConfigError, CorpusError, NotFound
+from rag.store.draft import Draft
+from rag.store.generation import Generation
+from rag.store.info import MANIFEST, CollectionInfo, damaged, read_info
+from rag.store.layout import Folder, check_format, create_folder, mark_format
+from rag.types import Chunk, ChunkId, CollectionId, EmbeddingInfo
+
+_RETRIES = 5  # a generation may be replaced twice between reading its number and opening it; five times is a fault
+_NAME_CHARS = 256
+
+
+@dataclass(slots=True)
+class _Open:
+    generation: Generation
+    pins: int = 0
+
+
+class Store:
+    """Readers pin a generation, one writer per collection drafts the next. Any thread may call."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Nothing is created before the first draft.
+
+        Raises:
+            CorpusError: a newer version wrote `data_dir`.
+        """
+        check_format(data_dir)
+        self._data_dir = data_dir
+        self._collections = data_dir / "collections"
+        self._lock = threading.RLock()
+        self._open: dict[CollectionId, _Open] = {}
+        self._replaced: list[_Open] = []
+
+    def collections(self) -> tuple[CollectionInfo, ...]:
+        """Every collection that has been published, by name."""
+        infos = [self._info(folder) for folder in self._folders() if folder.current()]
+        return tuple(sorted(infos, key=lambda info: info.name))
+
+    def collection(self, name_or_id: str) -> CollectionInfo:
+        """The current state of one collection.
+
+        Raises:
+            NotFound: no collection has this name or id.
+        """
+        return self._info(self._published(name_or_id))
+
+    @contextmanager
+    def pin(self, name_or_id: str) -> Iterator[Generation]:
+        """The current generation, which stays open and the same until the end of the block.
+
+        Raises:
+            NotFound: no collection has this name or id.
+            CorpusError: its files are damaged.
+        """
+        pinned = self._acquire(self._published(name_or_id))
+        try:
+            yield pinned.generation
+        finally:
+            with self._lock:
+                pinned.pins -= 1
+                self._close_replaced()
+
+    @contextmanager
+    def draft(self, name: str, embedding: EmbeddingInfo) -> Iterator[Draft]:
+        """The next generation of the collection `name`, made new if need be. Unpublished work is thrown away.
+
+        Raises:
+            CorpusError: another writer is at work, another embedding model made the collection, or the disk is full.
+            ConfigError: the name cannot be one.
+        """
+        mark_format(self._data_dir)
+        self._collections.mkdir(exist_ok=True)
+        folder = self._find_or_create(name)
+        with _writing(folder, name):
+            last = self._info(folder) if folder.current() else None
+            if last and last.chunks and last.embedding != embedding:
+                raise _other_model(last, embedding)
+            try:
+                draft = Draft(folder, last, embedding)
+                try:
+                    yield draft
+                finally:
+                    draft.discard()
+            finally:
+                if not folder.current():
+                    shutil.rmtree(folder.path, ignore_errors=True)
+
+    def delete(self, name_or_id: str) -> None:
+        """Nothing; the collection is gone. Requests that have it pinned end undisturbed.
+
+        Raises:
+            NotFound: no collection has this name or id.
+            CorpusError: an ingest into it is running.
+        """
+        folder = self._find(name_or_id)
+        if folder is None:
+            raise _not_found(name_or_id)
+        with _writing(folder, name_or_id):
+            # The pointer first: a reader then finds no collection, not half of one.
+            (folder.path / "CURRENT").unlink(missing_ok=True)
+            shutil.rmtree(folder.path)
+        with self._lock:
+            self._retire(folder.id)
+
+    def find_chunk(self, chunk_id: ChunkId) -> tuple[CollectionInfo, Chunk] | None:
+        """A chunk of any collection's current generation, with that collection."""
+        for info in self.collections():
+            with suppress(NotFound), self.pin(info.id) as generation:  # deleted since it was listed
+                chunk = generation.chunk(chunk_id)
+                if chunk is not None:
+                    return generation.info, chunk
+        return None
+
+    def close(self) -> None:
+        """Nothing; every file is closed. No generation may be pinned."""
+        with self._lock:
+            for opened in (*self._open.values(), *self._replaced):
+                opened.generation.close()
+            self._open.clear()
+            self._replaced.clear()
+
+    def _acquire(self, folder: Folder) -> _Open:
+        with self._lock:
+            for _ in range(_RETRIES):
+                number = folder.current()
+                opened = self._open.get(folder.id)
+                if opened is None or opened.generation.number != number:
+                    try:
+                        generation = Generation(folder, self._info(folder))
+                    except (CorpusError, FileNotFoundError):
+                        if folder.current() == number:
+                            raise
+                        continue  # replaced and removed while it was being opened
+                    self._retire(folder.id)
+                    opened = self._open[folder.id] = _Open(generation)
+                opened.pins += 1
+                return opened
+        raise CorpusError(f"The collection {folder.id!r} is replaced faster than it can be opened. Ingest less often.")
+
+    def _retire(self, collection_id: CollectionId) -> None:
+        opened = self._open.pop(collection_id, None)
+        if opened is not None:
+            self._replaced.append(opened)
+            self._close_replaced()
+
+    def _close_replaced(self) -> None:
+        for opened in [each for each in self._replaced if each.pins == 0]:
+            opened.generation.close()
+            self._replaced.remove(opened)
+
+    def _folders(self) -> Iterator[Folder]:
+        if self._collections.is_dir():
+            yield from (Folder(path) for path in sorted(self._collections.glob("vs_*")))
+
+    def _find(self, name_or_id: str) -> Folder | None:
+        folders = list(self._folders())
+        # By id first: that way a collection whose description is damaged can still be deleted.
+        by_id = (folder for folder in folders if folder.id == name_or_id)
+        return next(by_id, None) or next((folder for folder in folders if folder.name() == name_or_id), None)
+
+    def _published(self, name_or_id: str) -> Folder:
+        folder = self._find(name_or_id)
+        if folder is None or not folder.current():
+            raise _not_found(name_or_id)
+        return folder
+
+    def _info(self, folder: Folder) -> CollectionInfo:
+        for _ in range(_RETRIES):
+            number = folder.current()
+            try:
+                return read_info(folder, folder.name(), number)
+            except FileNotFoundError:
+                if folder.current() == number:
+                    raise damaged(folder.generation(number) / MANIFEST) from None
+        raise CorpusError(f"The collection {folder.id!r} is replaced faster than it can be read. Ingest less often.")
+
+    def _find_or_create(self, name: str) -> Folder:
+        with FileLock(self._collections / ".lock"):  # two first ingests must not make two collections of one name
+            found = self._find(name)
+            if found is not None:
+                return found
+            if not name.strip() or len(name) > _NAME_CHARS or not name.isprintable() or name.startswith("vs_"):
+                raise ConfigError(
+                    f"A collection cannot be named {name!r}. Use 1 to {_NAME_CHARS} printable characters; "
+                    "`vs_` at the front is kept for ids of existing collections."
+                )
+            return create_folder(self._collections, CollectionId(f"vs_{secrets.token_hex(12)}"), name)
+
+
+@contextmanager
+def _writing(folder: Folder, name: str) -> Iterator[None]:
+    lock = FileLock(folder.path / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise CorpusError(
+            f"Another ingest is running on collection {name!r}. Wait until it has ended, or end it."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _not_found(name_or_id: str) -> NotFound:
+    return NotFound(
+        f"There is no collection {name_or_id!r}. Make one with `rag ingest PATH -c NAME`.", code="collection_not_found"
+    )
+
+
+def _other_model(last: CollectionInfo, embedding: EmbeddingInfo) -> CorpusError:
+    if (last.embedding.model, last.embedding.dimensions) == (embedding.model, embedding.dimensions):
+        cure = f"Set embedding.dtype to {last.embedding.dtype!r}"
+    else:
+        cure = "Set embedding.model back, ingest into another collection or --data-dir"
+    return CorpusError(
+        f"Collection {last.name!r} was embedded with {_describe(last.embedding)}, now it is {_describe(embedding)}. "
+        f"{cure}, or delete the collection and ingest it again."
+    )
+
+
+def _describe(embedding: EmbeddingInfo) -> str:
+    return f"{embedding.model!r} ({embedding.dimensions} dimensions, {embedding.dtype})"
