@@ -1,0 +1,110 @@
+"""The real encoder: sentence-transformers on its torch back end."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer
+
+from rag.embed.base import Vectors
+from rag.errors import ConfigError
+from rag.settings import EmbeddingSettings
+from rag.types import EmbeddingInfo
+
+
+class SentenceEncoder:
+    """A sentence-transformers model. Computes in bfloat16 where the machine does so natively."""
+
+    def __init__(self, settings: EmbeddingSettings, source: str) -> None:
+        """Load the model from `source`, a folder or a hub name.
+
+        Raises:
+            ConfigError: nothing that can be loaded is there.
+        """
+        device = _device(settings.device)
+        dtype = _dtype(settings.dtype, device)
+        try:
+            self._model = SentenceTransformer(source, device=device, model_kwargs={"dtype": dtype})
+        except (OSError, ValueError, KeyError) as error:
+            raise ConfigError(
+                f"The embedding model {settings.model!r} cannot be loaded: {str(error).splitlines()[0]}. "
+                "Name a folder that holds one, or a name that this machine has or can fetch."
+            ) from None
+        self._model.eval()
+        self._batch_tokens = settings.batch_tokens
+        self._tokenizer = _plain_tokenizer(self._model)
+        self._info = EmbeddingInfo(
+            model=settings.model,
+            dimensions=self._model.get_embedding_dimension() or 0,
+            dtype=str(dtype).removeprefix("torch."),
+        )
+
+    @property
+    def info(self) -> EmbeddingInfo:
+        """Model, dimensions and the type it computes in."""
+        return self._info
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer without truncation or padding."""
+        return self._tokenizer
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest text that the model reads, special tokens included."""
+        return int(self._model.max_seq_length or 512)
+
+    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of texts that are searched, in the order given."""
+        return self._encode(self._model.encode_document, texts)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of texts that search, in the order given."""
+        return self._encode(self._model.encode_query, texts)
+
+    def _encode(self, encode: Callable[..., object], texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self._info.dimensions), np.float32)
+        # sentence-transformers sorts by length within a call, so a batch's width is that of its longest text.
+        batch_size = max(1, self._batch_tokens // self.max_tokens)
+        vectors = encode(
+            list(texts),
+            batch_size=batch_size,
+            normalize_embeddings=False,
+            convert_to_tensor=True,
+            show_progress_bar=False,
+        )
+        if not isinstance(vectors, torch.Tensor):
+            raise ConfigError(f"The embedding model {self._info.model!r} gives no dense vectors. Name one that does.")
+        # Normalised in float32: a bfloat16 norm is off by up to 0.4 %.
+        return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
+
+
+def _plain_tokenizer(model: SentenceTransformer) -> Tokenizer:
+    tokenizer: Tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _dtype(name: str, device: str) -> torch.dtype:
+    if name != "auto":
+        return torch.bfloat16 if name == "bfloat16" else torch.float32
+    native = torch.cuda.is_bf16_supported() if device.startswith("cuda") else _cpu_has_bfloat16()
+    return torch.bfloat16 if native else torch.float32
+
+
+def _cpu_has_bfloat16() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file():
+        return False
+    flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), "")
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))

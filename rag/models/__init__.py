@@ -1,0 +1,14 @@
+"""Where weights and tokenizers come from: a folder, a Hugging Face name, or a package that carries them."""
+
+from rag.models.chat import ChatFormat, load_chat_format
+from rag.models.embedded import embedding_folder, unpack_chat_model
+from rag.models.locate import chat_model_source, embedding_source
+
+__all__ = [
+    "ChatFormat",
+    "load_chat_format",
+    "chat_model_source",
+    "embedding_folder",
+    "embedding_source",
+    "unpack_chat_model",
+]
