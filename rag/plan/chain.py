@@ -1,0 +1,24 @@
+"""Names of blocks, as vLLM chains them: each block's name includes all that stands before it."""
+
+import hashlib
+from array import array
+from collections.abc import Sequence
+
+BlockName = bytes
+
+
+def block_chain(token_ids: Sequence[int], block_size: int, salt: str) -> tuple[BlockName, ...]:
+    """Names of the full blocks of a prompt; a last, partly filled block has none.
+
+    Two prompts share a name exactly if all their tokens up to that block's end, and their salts, are equal.
+
+    Source: vLLM 0.32, v1/core/kv_cache_utils.py (parent hash, token ids, extra keys). The names are our own:
+    nothing here depends on how an engine spells them.
+    """
+    tokens = array("I", token_ids)
+    name = hashlib.blake2b(salt.encode(), digest_size=16).digest()
+    names = []
+    for start in range(0, len(tokens) - block_size + 1, block_size):
+        name = hashlib.blake2b(name + tokens[start : start + block_size].tobytes(), digest_size=16).digest()
+        names.append(name)
+    return tuple(names)

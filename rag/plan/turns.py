@@ -1,0 +1,62 @@
+"""Which chunks one turn of a conversation adds to the prompt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rag.types import Chunk, Hit
+
+# The passages named beside the question. More than three and the hint says nothing.
+_LOOK_FIRST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A chunk and the tokens that showing it costs, its label included."""
+
+    chunk: Chunk
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTurn:
+    """A question, the chunks shown with it, and the answer it got (None: it is the one asked now)."""
+
+    question: str
+    chunks: tuple[Chunk, ...] = ()
+    look_first: tuple[Chunk, ...] = ()
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole prompt: the shared prefix, then the turns in order. Every chunk appears once."""
+
+    shared: tuple[Chunk, ...] = ()
+    application: str = ""
+    turns: tuple[PlannedTurn, ...] = field(default=())
+
+
+def plan_turn(
+    hits: Sequence[Hit], n_tokens: Sequence[int], *, shown: frozenset[int], budget_tokens: int
+) -> tuple[tuple[Chunk, ...], tuple[Chunk, ...]]:
+    """The chunks that a turn adds, and those that its question points to.
+
+    Chunks are taken by relevance while they fit `budget_tokens` and nothing above shows them (`shown`: their
+    seq), then put into the collection's own order, so that questions which find the same chunks get the same
+    tokens. A chunk that does not fit is left out and smaller ones behind it may still come in.
+
+    n_tokens: cost of each hit, as in `Passage`.
+    """
+    taken: list[Chunk] = []
+    left = budget_tokens
+    for hit, cost in zip(hits, n_tokens, strict=True):
+        if hit.chunk.seq not in shown and cost <= left:
+            taken.append(hit.chunk)
+            left -= cost
+    visible = shown | {chunk.seq for chunk in taken}
+    look_first = [hit.chunk for hit in hits if hit.chunk.seq in visible][:_LOOK_FIRST]
+    return tuple(sorted(taken, key=_canonical)), tuple(look_first)
+
+
+def _canonical(chunk: Chunk) -> tuple[str, int, int]:
+    return chunk.document, chunk.start, chunk.seq

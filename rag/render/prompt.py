@@ -1,0 +1,156 @@
+"""A plan as token ids: stored token arrays, joined."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from rag.plan import Plan, PlannedTurn
+from rag.render.parts import Parts
+from rag.render.template import ChatTemplate
+from rag.render.tokenizer import ChatTokenizer
+from rag.types import Chunk, Message, Placed, Prompt, Role, Segment, Shown, Tokens
+
+
+class Renderer:
+    """Makes prompts of five parts: system text, shared prefix, earlier turns, tail, question.
+
+    Nothing that varies by user, time or request stands before the earlier turns, and a turn's tokens depend on
+    nothing behind it: two consecutive turns of a conversation extend one prefix.
+    """
+
+    def __init__(self, tokenizer: ChatTokenizer, template: ChatTemplate, parts: Parts) -> None:
+        """Join a model's tokenizer and template with the words of a layout."""
+        self.tokenizer = tokenizer
+        self.parts = parts
+        self._template = template
+        self._encode = lru_cache(maxsize=4096)(tokenizer.encode_text)
+
+    def passage(self, chunk: Chunk) -> Tokens:
+        """The stored token array of a chunk: its text as the model reads it, without a label."""
+        return self.tokenizer.encode_text(self.parts.passage(chunk))
+
+    def label(self, number: int) -> Tokens:
+        """The token array that stands before passage `number`."""
+        return self._encode(self.parts.label(number))
+
+    def render(self, plan: Plan, passages: Mapping[int, Tokens]) -> Prompt:
+        """The prompt of a plan. `passages` has the stored array of every chunk in it, by seq."""
+        writer = _Writer(self, passages)
+        opening = self._opening()
+        roles = (*(message.role for message in opening), *_roles(plan))
+        markup = iter(self._template.pieces(roles))
+        for message in opening:
+            writer.add("system", next(markup))
+            writer.add("system", self._encode(message.content))
+        writer.add("system", next(markup))
+        writer.show("shared_prefix", plan.shared, Placed.PREFIX)
+        last = len(plan.turns) - 1
+        for index, turn in enumerate(plan.turns):
+            is_now = index == last
+            if index == 0 and plan.application:
+                # It belongs to the conversation: it stays where it is for as long as that lasts.
+                writer.add("history", self._encode(self.parts.application(plan.application)))
+            writer.show("tail" if is_now else "history", turn.chunks, Placed.TAIL if is_now else Placed.HISTORY)
+            writer.add("question" if is_now else "history", self._question(turn, writer))
+            if not is_now:
+                writer.add("history", next(markup))
+                writer.add("history", self._encode(turn.answer or ""))
+                writer.add("history", next(markup))
+        writer.add("question", next(markup))
+        return writer.prompt(self.parts.layout)
+
+    def render_plain(self, messages: tuple[Message, ...]) -> Prompt:
+        """The prompt of a dialogue as it stands: no documents, no instructions of ours."""
+        writer = _Writer(self, {})
+        if not self._template.system_role:
+            messages = _fold_system(messages)
+        *before, after = self._template.pieces(tuple(message.role for message in messages))
+        for markup, message in zip(before, messages, strict=True):
+            writer.add("question", markup)
+            writer.add("question", self._encode(message.content))
+        writer.add("question", after)
+        return writer.prompt(self.parts.layout)
+
+    def fixed_tokens(self, plan: Plan) -> int:
+        """Tokens of all that cannot be left out of `plan`: everything but passages."""
+        bare = Plan(
+            application=plan.application,
+            turns=tuple(PlannedTurn(question=turn.question, answer=turn.answer) for turn in plan.turns),
+        )
+        return len(self.render(bare, {}).token_ids)
+
+    def _opening(self) -> tuple[Message, ...]:
+        return self._folded if not self._template.system_role else self._with_system
+
+    @property
+    def _with_system(self) -> tuple[Message, ...]:
+        parts = self.parts
+        return (
+            Message("system", parts.system),
+            Message("user", parts.example_question),
+            Message("assistant", parts.example_answer),
+        )
+
+    @property
+    def _folded(self) -> tuple[Message, ...]:
+        return _fold_system(self._with_system)
+
+    def _question(self, turn: PlannedTurn, writer: "_Writer") -> Tokens:
+        names = [
+            f"{self.parts.label(writer.numbers[chunk.seq])}{chunk.anchor.heading or chunk.title}"
+            for chunk in turn.look_first
+        ]
+        return self.tokenizer.encode_text(self.parts.question(turn.question, names))
+
+
+@dataclass(slots=True)
+class _Writer:
+    """A prompt under way."""
+
+    renderer: Renderer
+    passages: Mapping[int, Tokens]
+    token_ids: list[int] = field(default_factory=list)
+    segments: dict[str, int] = field(default_factory=dict)
+    shown: list[Shown] = field(default_factory=list)
+    numbers: dict[int, int] = field(default_factory=dict)  # seq of a chunk: its number
+
+    def add(self, segment: str, tokens: Tokens) -> None:
+        self.token_ids.extend(tokens)
+        self.segments[segment] = self.segments.get(segment, 0) + len(tokens)
+
+    def show(self, segment: str, chunks: tuple[Chunk, ...], placed: Placed) -> None:
+        for chunk in chunks:
+            number = len(self.shown) + 1
+            label, passage = self.renderer.label(number), self.passages[chunk.seq]
+            self.add(segment, label)
+            self.add(segment, passage)
+            self.numbers[chunk.seq] = number
+            self.shown.append(Shown(number=number, chunk=chunk, placed=placed, n_tokens=len(label) + len(passage)))
+
+    def prompt(self, layout: str) -> Prompt:
+        return Prompt(
+            token_ids=tuple(self.token_ids),
+            segments=tuple(Segment(name=name, n_tokens=count) for name, count in self.segments.items()),
+            shown=tuple(self.shown),
+            layout=layout,
+        )
+
+
+def _roles(plan: Plan) -> tuple[Role, ...]:
+    roles: list[Role] = []
+    for turn in plan.turns:
+        roles.append("user")
+        if turn.answer is not None:
+            roles.append("assistant")
+    return tuple(roles)
+
+
+def _fold_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The dialogue with its system messages put before the first user message's text."""
+    system = [message.content for message in messages if message.role == "system"]
+    rest = [message for message in messages if message.role != "system"]
+    for index, message in enumerate(rest):
+        if system and message.role == "user":
+            rest[index] = Message("user", "\n\n".join([*system, message.content]))
+            break
+    return tuple(rest)
