@@ -1,0 +1,46 @@
+"""What every engine does. `tests/contract` holds each implementation to it."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from rag.types import Delta, Sampling, Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What an engine says of itself once it is ready."""
+
+    model: str  # the name that requests to it must carry
+    source: str  # folder or hub name of the weights
+    window_tokens: int
+    block_size: int  # tokens in one block of its cache
+    kv_tokens: int | None  # tokens that fit its cache; None: it does not say
+
+
+class Engine(Protocol):
+    """Generates text from token ids. All calls are made from one event loop."""
+
+    url: str
+
+    async def info(self) -> EngineInfo:
+        """Facts about the running engine.
+
+        Raises:
+            EngineUnavailable: it is not reachable or still starting.
+        """
+
+    def stream(
+        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str
+    ) -> AsyncGenerator[Delta, None]:
+        """Pieces of the answer as they are made, the last with `usage`. Closing the generator ends the request.
+
+        salt: keys and values are shared only among requests with the same one.
+
+        Raises:
+            EngineUnavailable: not reachable, or it died before or while answering.
+            EngineError: it refused the request, or what it sent cannot be read.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections. The engine itself goes on."""

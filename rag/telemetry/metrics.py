@@ -1,0 +1,57 @@
+"""Every metric in one table: name, labels, unit in the name, and what it counts."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_TOKENS = (0, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+
+
+class Metrics:
+    """The service's metrics in a registry of their own."""
+
+    def __init__(self) -> None:
+        """Register them all."""
+        registry = self._registry = CollectorRegistry()
+        self.requests = Counter("rag_requests", "Answered HTTP requests.", ["route", "status"], registry=registry)
+        self.in_flight = Gauge("rag_in_flight_requests", "Requests that hold a place at the engine.", registry=registry)
+        self.queued = Gauge("rag_queued_requests", "Requests that wait for a place.", registry=registry)
+        self.first_token_s = Histogram(
+            "rag_first_token_seconds", "Arrival of a request to its first token.", buckets=_SECONDS, registry=registry
+        )
+        self.stage_s = Histogram(
+            "rag_stage_seconds", "Time in one stage of the path.", ["stage"], buckets=_SECONDS, registry=registry
+        )
+        self.prompt_tokens = Counter(
+            "rag_prompt_tokens", "Prompt tokens sent to the engine.", ["collection"], registry=registry
+        )
+        self.cached_tokens = Counter(
+            "rag_cached_tokens", "Prompt tokens that the engine reported as cached.", ["collection"], registry=registry
+        )
+        self.predicted_cached_tokens = Counter(
+            "rag_predicted_cached_tokens", "Prompt tokens predicted to be cached.", ["collection"], registry=registry
+        )
+        self.prediction_error_tokens = Histogram(
+            "rag_prediction_error_tokens",
+            "Absolute difference of predicted and reported cached tokens of a request.",
+            buckets=_TOKENS,
+            registry=registry,
+        )
+        self.citations = Counter(
+            "rag_citations", "Citations given, by how well they are supported.", ["status"], registry=registry
+        )
+        self.markers_removed = Counter(
+            "rag_markers_removed",
+            "Markers taken out of answers because they named nothing in the prompt.",
+            registry=registry,
+        )
+        self.engine_up = Gauge("rag_engine_up", "1 while the engine is ready.", ["engine"], registry=registry)
+        self.engine_restarts = Gauge(
+            "rag_engine_restarts", "Restarts of the local engine.", ["engine"], registry=registry
+        )
+        self.reuse_proven = Gauge(
+            "rag_engine_reuse_proven", "1 if the probe at start saw a prompt reused.", ["engine"], registry=registry
+        )
+
+    def render(self) -> bytes:
+        """The metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
