@@ -7,6 +7,9 @@ from rag.plan.dialogue import Dialogue
 from rag.plan.turns import Passage, Plan, PlannedTurn, plan_turn
 from rag.types import Hit
 
+# A turn's chunks take at most half of what is left, so a conversation never fills the window with its first turn.
+_ROOM_SHARE = 2
+
 
 def plan_conversation(
     dialogue: Dialogue,
@@ -56,13 +59,12 @@ def _plan(
     used = sum(passage.n_tokens for passage in shared)
     plan = Plan(shared=tuple(passage.chunk for passage in shared), application=dialogue.application)
     for turn, found in zip(dialogue.turns, hits, strict=True):
-        bare = PlannedTurn(question=turn.question, answer=turn.answer)
-        budget = capacity_tokens - used - fixed_tokens(_extended(plan, bare))
-        if budget < 0:
+        # As it was when the question came: the answer was not known.
+        room = capacity_tokens - used - fixed_tokens(_extended(plan, PlannedTurn(question=turn.question)))
+        if room < 0:
             return None
-        chunks, look_first = plan_turn(
-            found, [n_tokens[hit.chunk.seq] for hit in found], shown=shown, budget_tokens=budget
-        )
+        costs = [n_tokens[hit.chunk.seq] for hit in found]
+        chunks, look_first = plan_turn(found, costs, shown=shown, budget_tokens=room // _ROOM_SHARE)
         used += sum(n_tokens[chunk.seq] for chunk in chunks)
         shown |= {chunk.seq for chunk in chunks}
         planned = PlannedTurn(question=turn.question, answer=turn.answer, chunks=chunks, look_first=look_first)

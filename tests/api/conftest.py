@@ -1,0 +1,92 @@
+"""A service on a real socket in front of a fake engine."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from ingest.pipeline import ingest
+
+from rag.api.app import create_app
+from rag.api.serve import _Server
+from rag.api.state import State
+from rag.embed import FakeEncoder
+from rag.engine import EngineInfo, EnginePool, FakeEngine, Slot
+from rag.rooms import open_rooms
+from rag.settings import Settings, load
+from rag.store import Store
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+
+
+@contextmanager
+def serving(settings: Settings, *, pool: EnginePool | None = None, encoder: FakeEncoder | None = None) -> Iterator[str]:
+    """The URL of a service in a thread of its own, on a real socket: the in-process transport buffers streams."""
+    started = threading.Event()
+    failure: list[BaseException] = []
+    box: dict[str, object] = {}
+
+    async def run() -> None:
+        state = State(settings)
+        config = uvicorn.Config(create_app(state), port=0, log_config=None, access_log=False, lifespan="off")
+        server = box["server"] = _Server(config)
+        async with open_rooms(settings, pool=pool, encoder=encoder) as rooms:
+            state.rooms = rooms
+            task = asyncio.create_task(server.serve())
+            while not server.started:
+                await asyncio.sleep(0.01)
+            box["url"] = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+            started.set()
+            await task
+
+    def main() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:
+            failure.append(error)
+            started.set()
+
+    thread = threading.Thread(target=main, name="service")
+    thread.start()
+    started.wait()
+    if failure:
+        raise failure[0]
+    try:
+        yield str(box["url"])
+    finally:
+        box["server"].should_exit = True  # type: ignore[attr-defined]
+        thread.join()
+
+
+ServeFake = Callable[..., AbstractContextManager[tuple[str, FakeEngine]]]
+
+
+@pytest.fixture(scope="session")
+def sample_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with the sample in the collection `default`, embedded by the fake encoder."""
+    folder = tmp_path_factory.mktemp("data")
+    store = Store(folder)
+    summary = ingest([SAMPLE], collection="default", store=store, encoder=FakeEncoder(), settings=Settings().ingest)
+    store.close()
+    assert not summary.failed
+    return folder
+
+
+@pytest.fixture(scope="session")
+def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
+    """Starts a service over the sample with a fake engine: `serve_fake(reply, settings={...}, **engine)`."""
+
+    @contextmanager
+    def start(
+        reply: str, *, settings: dict[str, dict[str, object]] | None = None, **engine: object
+    ) -> Iterator[tuple[str, FakeEngine]]:
+        info = EngineInfo(model="tiny", source=str(tiny_format), window_tokens=8192, block_size=16, kv_tokens=200_000)
+        fake = FakeEngine(lambda _: reply, info=info, **engine)  # type: ignore[arg-type]
+        tree = {"data_dir": sample_data_dir, "engine": {"urls": ["fake://engine"]}, **(settings or {})}
+        with serving(load(tree).settings, pool=EnginePool([Slot(engine=fake)]), encoder=FakeEncoder()) as url:
+            yield url, fake
+
+    return start
