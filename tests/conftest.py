@@ -64,5 +64,6 @@ def tiny_format(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_json: s
     folder = tmp_path_factory.mktemp("format")
     (folder / "tokenizer.json").write_text(tiny_tokenizer_json, "utf-8")
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "chat_template": CHATML}
+    (folder / "config.json").write_text('{"model_type": "llama"}')
     (folder / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
     return folder

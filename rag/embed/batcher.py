@@ -60,11 +60,11 @@ class Batcher:
         return await self._submit(texts, query=False)
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens that each text costs, special tokens included and cut at the model's limit."""
+        """Tokens of each text, special tokens included."""
         loop = asyncio.get_running_loop()
         encode = partial(self.encoder.tokenizer.encode_batch, list(texts))
         encodings = await loop.run_in_executor(None, encode)
-        return [min(len(encoding.ids), self.encoder.max_tokens) for encoding in encodings]
+        return [len(encoding.ids) for encoding in encodings]
 
     async def close(self) -> None:
         """Stop the worker. Callers that still wait are cancelled."""

@@ -1,0 +1,65 @@
+"""`GET /health`, `/ready` and `/metrics`."""
+
+import asyncio
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+
+import rag
+from rag.api.state import RoomsDep, StateDep
+from rag.api.wire import Json
+from rag.engine import Reuse, Slot
+from rag.rooms import Rooms, collection_facts
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/health")
+async def health() -> Json:
+    """The process lives. Says nothing of the engine."""
+    return {"status": "ok", "version": rag.__version__}
+
+
+@router.get("/ready")
+async def ready(state: StateDep) -> JSONResponse:
+    """200 when an engine is ready and the index can be read, otherwise 503; either way with what is known."""
+    rooms = state.rooms
+    if rooms is None:
+        return JSONResponse({"status": "starting", "engines": [], "embedding": None, "collections": []}, 503)
+    engines = [_engine(slot, rooms) for slot in rooms.pool.slots]
+    is_ready = any(engine["state"] == "ready" for engine in engines)
+    facts = await asyncio.get_running_loop().run_in_executor(rooms.executor, collection_facts, rooms)
+    info = rooms.batcher.encoder.info
+    body = {
+        "status": "ready" if is_ready else "unavailable",
+        "engines": engines,
+        "embedding": {"model": info.model, "dimensions": info.dimensions, "dtype": info.dtype},
+        "collections": facts,
+    }
+    return JSONResponse(body, 200 if is_ready else 503)
+
+
+@router.get("/metrics")
+async def metrics(rooms: RoomsDep) -> Response:
+    """Prometheus' text format."""
+    for slot in rooms.pool.slots:
+        url = slot.engine.url
+        rooms.metrics.engine_up.labels(url).set(slot.info is not None)
+        rooms.metrics.engine_restarts.labels(url).set(slot.local.restarts if slot.local else 0)
+        rooms.metrics.reuse_proven.labels(url).set(slot.reuse is Reuse.ON)
+    return PlainTextResponse(rooms.metrics.render(), media_type="text/plain; version=0.0.4")
+
+
+def _engine(slot: Slot, rooms: Rooms) -> Json:
+    info = slot.info
+    down = "starting" if slot.local and slot.local.pid else "down"
+    return {
+        "url": slot.engine.url,
+        "pid": slot.local.pid if slot.local else None,
+        "model": rooms.engine.model,
+        "state": "ready" if info else down,
+        "block_size": info.block_size if info else None,
+        "kv_tokens": info.kv_tokens if info else None,
+        "restarts": slot.local.restarts if slot.local else 0,
+        "reuse": slot.reuse.value,
+    }

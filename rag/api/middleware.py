@@ -1,0 +1,112 @@
+"""What happens to every request and answer: an id, a size limit, a count, and a last resort."""
+
+import secrets
+import time
+import traceback
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rag.api.errors import describe, internal_error
+from rag.api.state import State
+from rag.errors import TooLarge
+
+_LONGEST_ID = 128
+
+log = structlog.get_logger()
+
+
+class Frame:
+    """The outermost frame. Pure ASGI, so that streams pass through it unbuffered."""
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        """Wrap `app`."""
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send, _request_id(Headers(scope=scope)))
+        scope["request_id"] = answer.request_id
+        limit = self._state.settings.server.max_body_bytes
+        try:
+            _check_size(int(Headers(scope=scope).get("content-length", "0") or 0), limit)
+            await self._app(scope, _limited(receive, limit), answer.send)
+        except TooLarge as error:
+            status, body, headers = describe(error)
+            await answer.fail(JSONResponse(body, status, headers), scope, receive)
+        except ClientDisconnect:
+            log.info("client_left", request_id=answer.request_id)
+        except Exception as error:  # noqa: BLE001  # the top frame: no request may end without an answer
+            # The message of an unforeseen error may quote a prompt, so only its kind and place are written down.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            log.error(
+                "request_failed",
+                request_id=answer.request_id,
+                error=type(error).__name__,
+                at=f"{place.filename}:{place.lineno}",
+            )
+            await answer.fail(JSONResponse(internal_error(), 500), scope, receive)
+        finally:
+            self._count(scope, answer.status)
+
+    def _count(self, scope: Scope, status: int) -> None:
+        if self._state.rooms:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._state.rooms.metrics.requests.labels(route, status).inc()
+
+
+class _Answer:
+    """Adds the headers that every answer has."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._start = time.perf_counter()
+        self.request_id = request_id
+        self.status = 0  # 0: the client left before an answer began
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self.request_id
+            headers["openai-version"] = "2020-10-01"
+            headers["openai-processing-ms"] = str(round((time.perf_counter() - self._start) * 1000))
+        await self._send(message)
+
+    async def fail(self, response: JSONResponse, scope: Scope, receive: Receive) -> None:
+        if not self.status:  # otherwise the answer is under way, and ends here
+            await response(scope, receive, self.send)
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable():
+        return given
+    return f"req_{secrets.token_hex(12)}"
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    n_bytes = 0
+
+    async def limited() -> Message:
+        nonlocal n_bytes
+        message = await receive()
+        n_bytes += len(message.get("body", b""))
+        _check_size(n_bytes, limit)
+        return message
+
+    return limited
+
+
+def _check_size(n_bytes: int, limit: int) -> None:
+    if n_bytes > limit:
+        raise TooLarge(
+            f"The body has {n_bytes} bytes or more, the limit is {limit}. Send less, or raise server.max_body_bytes."
+        )

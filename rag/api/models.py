@@ -1,0 +1,35 @@
+"""`GET /v1/models` and `GET /v1/models/{id}`."""
+
+from fastapi import APIRouter
+
+from rag.api.names import PLAIN, all_names
+from rag.api.state import RoomsDep
+from rag.api.wire import Json
+from rag.errors import NotFound
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+# When a model was made is not known; clients only need a number that stays.
+_CREATED = 1735689600
+
+
+@router.get("")
+async def list_models(rooms: RoomsDep) -> Json:
+    """Every name that requests may carry, the chat model first."""
+    return {"object": "list", "data": [_model(name) for name in all_names(rooms)]}
+
+
+@router.get("/{model:path}")
+async def retrieve_model(model: str, rooms: RoomsDep) -> Json:
+    """One model. Its id may contain slashes."""
+    if model.removesuffix(PLAIN) not in all_names(rooms):
+        raise NotFound(
+            f"The model {model!r} does not exist here. GET /v1/models lists what does.",
+            param="model",
+            code="model_not_found",
+        )
+    return _model(model)
+
+
+def _model(name: str) -> Json:
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "prefixrag"}

@@ -1,0 +1,105 @@
+"""Answers as OpenAI's clients read them, with our `rag` extension."""
+
+from rag.ask import Report, Reuse
+from rag.types import Citation, Hit, Shown, Usage
+
+Json = dict[str, object]
+
+
+def usage_json(usage: Usage) -> Json:
+    """Token counts. `cached_tokens` is what the engine reported: 0 is measured, null unknown."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    }
+
+
+def annotation_json(citation: Citation, sources_url: str) -> Json:
+    """A citation as the one kind of annotation that chat completions have; its span is the marker's."""
+    return {
+        "type": "url_citation",
+        "url_citation": {
+            "start_index": citation.marker_start,
+            "end_index": citation.marker_end,
+            "title": citation.chunk.title,
+            "url": sources_url + citation.chunk.id,
+            "chunk_id": citation.chunk.id,
+            "document": citation.chunk.document,
+            "quote": citation.quote,
+            "source_start": citation.source_start,
+            "source_end": citation.source_end,
+            "status": citation.status.value,
+        },
+    }
+
+
+def rag_json(report: Report, sources_url: str, *, context: bool) -> Json:
+    """The `rag` object of an answer. Cited and retrieved are never mixed."""
+    placed = {shown.chunk.seq: shown.placed.value for shown in report.prompt.shown}
+    body: Json = {
+        "collection": report.collection,
+        "generation": report.generation,
+        "layout": report.prompt.layout,
+        "citations": [_citation_json(citation, sources_url) for citation in report.citations],
+        "retrieved": [_hit_json(hit, placed.get(hit.chunk.seq, "none")) for hit in report.hits],
+        "reuse": _reuse_json(report.reuse),
+        "timings_ms": {name: round(value, 3) for name, value in report.timings_ms.items()},
+        "markers_removed": report.n_markers_removed,
+    }
+    if context:
+        body["context"] = [_shown_json(shown) for shown in report.prompt.shown]
+    return body
+
+
+def _citation_json(citation: Citation, sources_url: str) -> Json:
+    return {
+        "marker": citation.marker,
+        "start": citation.start,
+        "end": citation.end,
+        "marker_start": citation.marker_start,
+        "marker_end": citation.marker_end,
+        "chunk_id": citation.chunk.id,
+        "document": citation.chunk.document,
+        "title": citation.chunk.title,
+        "anchor": citation.anchor.as_dict() if citation.anchor else None,
+        "source_start": citation.source_start,
+        "source_end": citation.source_end,
+        "quote": citation.quote,
+        "status": citation.status.value,
+        "url": sources_url + citation.chunk.id,
+    }
+
+
+def _hit_json(hit: Hit, placed: str) -> Json:
+    return {
+        "chunk_id": hit.chunk.id,
+        "document": hit.chunk.document,
+        "score": round(hit.score, 6),
+        "rank": hit.rank,
+        "placed": placed,
+    }
+
+
+def _reuse_json(reuse: Reuse) -> Json:
+    return {
+        "prompt_tokens": reuse.prompt_tokens,
+        "cached_tokens": reuse.cached_tokens,
+        "predicted_cached_tokens": reuse.predicted_cached_tokens,
+        "segments": [
+            {"name": segment.name, "tokens": segment.n_tokens, "cached": cached} for segment, cached in reuse.segments
+        ],
+        "miss_reason": reuse.miss_reason,
+    }
+
+
+def _shown_json(shown: Shown) -> Json:
+    return {
+        "marker": f"[{shown.number}]",
+        "chunk_id": shown.chunk.id,
+        "document": shown.chunk.document,
+        "placed": shown.placed.value,
+        "tokens": shown.n_tokens,
+    }

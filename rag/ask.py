@@ -1,0 +1,54 @@
+"""What goes into the pipeline, and what comes out of it."""
+
+from dataclasses import dataclass, field
+
+from rag.types import Citation, Hit, Message, Prompt, Sampling, Segment, Shown, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request for an answer."""
+
+    messages: tuple[Message, ...]
+    request_id: str
+    collection: str = "default"
+    documents: bool = True  # False: the bare model, nothing retrieved
+    top_k: int | None = None  # None: the setting retrieve.top_k
+    sampling: Sampling = field(default_factory=Sampling)
+    group: str = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reuse:
+    """What the engine had already computed of a prompt, as predicted and as reported."""
+
+    prompt_tokens: int
+    predicted_cached_tokens: int
+    cached_tokens: int | None  # None: the engine does not say
+    segments: tuple[tuple[Segment, int | None], ...]  # with the cached tokens of each
+    miss_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that is known of an answer once it is complete. The last event of every answer."""
+
+    finish_reason: str
+    usage: Usage
+    text: str
+    collection: str | None  # None: answered without documents
+    generation: int | None
+    prompt: Prompt
+    citations: tuple[Citation, ...]
+    hits: tuple[Hit, ...]
+    n_markers_removed: int
+    reuse: Reuse
+    timings_ms: dict[str, float]
+
+    @property
+    def shown(self) -> tuple[Shown, ...]:
+        """The passages of the prompt."""
+        return self.prompt.shown
+
+
+Event = str | Citation | Report

@@ -1,0 +1,117 @@
+"""`make demo`: the sample documents, the embedded models, a real vLLM, three questions."""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openai import OpenAI
+
+from rag.bench.service import rag, running_service
+from rag.bench.stats import percentile
+from rag.errors import RagError
+
+_SAMPLE = Path("data/sample")
+_DATA_DIR = Path("data")
+_COLLECTION = "sample"
+_QUESTIONS = (
+    "What does error E41 mean?",
+    "How long does the standard warranty last?",
+    "What is the price of the solar panel?",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One question's figures."""
+
+    first_token_ms: float
+    text: str
+    rag: dict[str, Any]  # the service's own JSON
+
+
+def main() -> int:
+    """Run the demonstration. 0 only if every question was answered and tokens were reused."""
+    try:
+        print(f"1. Ingesting {_SAMPLE}", flush=True)
+        rag("ingest", str(_SAMPLE), "-c", _COLLECTION, "--data-dir", str(_DATA_DIR))
+        print("\n2. Starting the service with its own vLLM (half a minute on a CPU)", flush=True)
+        with running_service(_DATA_DIR, log=_DATA_DIR / "run" / "demo-serve.log") as url:
+            answers = _ask_all(OpenAI(base_url=f"{url}/v1", api_key="none"))
+    except RagError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    return _summary(answers)
+
+
+def _ask_all(client: OpenAI) -> list[Answered]:
+    model = client.models.list().data[0].id
+    print("\n3. Asking, with the official OpenAI client")
+    print(f"   The model is {model}. It has 135 million parameters and is often wrong: any other goes in --model.")
+    return [_ask(client, model, question) for question in _QUESTIONS]
+
+
+def _ask(client: OpenAI, model: str, question: str) -> Answered:
+    print(f"\n   Question: {question}\n   Answer:   ", end="", flush=True)
+    start = time.perf_counter()
+    first_token_ms = 0.0
+    text = ""
+    extension: dict[str, Any] = {}
+    stream = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": question}],
+        stream=True,
+        temperature=0,
+        max_tokens=48,
+        stop=["\n"],
+        extra_body={"rag": {"collection": _COLLECTION}},
+    )
+    for chunk in stream:
+        delta = chunk.choices[0].delta.content if chunk.choices else None
+        if delta:
+            first_token_ms = first_token_ms or (time.perf_counter() - start) * 1000
+            text += delta
+            print(delta, end="", flush=True)
+        extension = (chunk.model_extra or {}).get("rag", extension)
+    print()
+    _print_citations(extension)
+    reuse = extension["reuse"]
+    print(
+        f"   {reuse['cached_tokens']} of {reuse['prompt_tokens']} prompt tokens reused, first token after {first_token_ms:.0f} ms"
+    )
+    return Answered(first_token_ms, text, extension)
+
+
+def _print_citations(extension: dict[str, Any]) -> None:
+    for citation in extension["citations"]:
+        marker = citation["marker"] or "(found)"
+        if citation["quote"] is None:
+            print(f"   {marker} {citation['document']}: not supported by that passage")
+            continue
+        anchor = citation["anchor"]
+        place = ", ".join(f"{name} {anchor[name]}" for name in ("heading", "page", "line") if name in anchor)
+        print(
+            f'   {marker} {citation["document"]} ({place}): "{" ".join(citation["quote"].split())}" [{citation["status"]}]'
+        )
+    if not extension["citations"]:
+        print("   No statement of this answer is found in the documents, so nothing is cited.")
+
+
+def _summary(answers: list[Answered]) -> int:
+    cold, *warm = [answer.first_token_ms for answer in answers]
+    warm_ms = percentile(warm, 0.5)
+    reused = sum(answer.rag["reuse"]["cached_tokens"] or 0 for answer in answers)
+    cited = sum(bool(answer.rag["citations"]) for answer in answers)
+    print(f"\n4. First token cold {cold:.0f} ms, warm {warm_ms:.0f} ms: {cold / warm_ms:.0f} times sooner.")
+    print(f"   {reused} tokens were not computed again; {cited} of {len(answers)} answers carry citations.")
+    if reused == 0:
+        print("error: no token was reused. See `rag doctor`.", file=sys.stderr)
+    return 0 if reused and all(answer.text.strip() for answer in answers) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

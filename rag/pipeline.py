@@ -1,0 +1,123 @@
+"""The path of a request. README.md, "The life of a request", tells the same story in words."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
+
+from rag.ask import Ask, Event, Report
+from rag.cite import CitationStream
+from rag.clock import Clock
+from rag.compose import answer_tokens, compose, compose_plain, dialogue_of
+from rag.engine import Ticket
+from rag.errors import EngineError, EngineTimeout
+from rag.ledger import account, count
+from rag.rooms import Rooms
+from rag.store import Generation
+from rag.types import Delta, Hit, Prompt
+
+
+async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
+    """Events of one answer: text and citations as they come, then one `Report`.
+
+    Raises:
+        RagError: before the first event where the caller or the service is at fault; later only for the engine.
+    """
+    clock = Clock(rooms.settings.server.request_timeout_s)
+    async with rooms.gate.place(wait_s=clock.left_s()):
+        clock.lap("queue")
+        with _pinned(ask, rooms) as generation:  # one index for the whole request
+            prompt, hits = await _prompt(ask, generation, rooms, clock)
+            ticket = await rooms.pool.ticket(prompt, _salt(ask, generation, rooms), wait_s=clock.wait_s())
+            cited = CitationStream(prompt.shown)
+            last = Delta()
+            async with aclosing(_deltas(ask, ticket, rooms, clock)) as deltas:
+                async for delta in deltas:
+                    last = replace(delta, finish_reason=delta.finish_reason or last.finish_reason)
+                    for event in cited.feed(delta.text):
+                        yield event
+            for event in cited.finish():
+                yield event
+            report = _report(generation, hits, ticket, cited, last, clock)
+            count(report, rooms.metrics)
+            yield report
+
+
+@contextmanager
+def _pinned(ask: Ask, rooms: Rooms) -> Iterator[Generation | None]:
+    if not ask.documents:
+        yield None
+        return
+    with rooms.store.pin(ask.collection) as generation:
+        yield generation
+
+
+async def _prompt(
+    ask: Ask, generation: Generation | None, rooms: Rooms, clock: Clock
+) -> tuple[Prompt, tuple[Hit, ...]]:
+    loop = asyncio.get_running_loop()
+    if generation is None:
+        prompt = await loop.run_in_executor(rooms.executor, compose_plain, ask, rooms)
+        clock.lap("compose")
+        return prompt, ()
+    dialogue = dialogue_of(ask)
+    questions = [turn.question for turn in dialogue.turns]
+    hits = await rooms.retriever.search(questions, generation, top_k=ask.top_k or rooms.settings.retrieve.top_k)
+    clock.lap("retrieve")
+    prompt = await loop.run_in_executor(rooms.executor, compose, ask, dialogue, hits, generation, rooms)
+    clock.lap("compose")
+    return prompt, hits[-1]
+
+
+def _salt(ask: Ask, generation: Generation | None, rooms: Rooms) -> str:
+    """What the access group shares with itself, or what all readers of the collection share."""
+    if rooms.settings.cache.sharing == "collection" and generation is not None:
+        return rooms.salts.salt(f"collection:{generation.info.id}")
+    return rooms.salts.salt(f"group:{ask.group}")
+
+
+async def _deltas(ask: Ask, ticket: Ticket, rooms: Rooms, clock: Clock) -> AsyncGenerator[Delta, None]:
+    """The engine's answer, within the request's deadline."""
+    sampling = replace(ask.sampling, max_tokens=answer_tokens(ask, rooms))
+    async with aclosing(rooms.pool.stream(ticket, sampling, request_id=ask.request_id)) as stream:
+        while True:
+            try:
+                async with asyncio.timeout(clock.left_s()):
+                    delta = await anext(stream)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise EngineTimeout(
+                    f"The answer was not complete after {clock.timeout_s:g} s (server.request_timeout_s). "
+                    "Ask for fewer max_tokens, or raise the limit."
+                ) from None
+            if delta.text or delta.finish_reason:
+                clock.mark("first_token")
+            yield delta
+
+
+def _report(
+    generation: Generation | None,
+    hits: tuple[Hit, ...],
+    ticket: Ticket,
+    cited: CitationStream,
+    last: Delta,
+    clock: Clock,
+) -> Report:
+    if last.usage is None:
+        raise EngineError("The engine ended without saying what it used. Is it a vLLM server? See its log.")
+    clock.mark("first_token")
+    clock.mark("total")
+    return Report(
+        finish_reason=last.finish_reason or "stop",
+        usage=last.usage,
+        text=cited.text,
+        collection=generation.info.name if generation else None,
+        generation=generation.number if generation else None,
+        prompt=ticket.prompt,
+        citations=cited.citations,
+        hits=hits,
+        n_markers_removed=cited.n_removed,
+        reuse=account(ticket, last.usage),
+        timings_ms=dict(clock.timings_ms),
+    )
