@@ -17,7 +17,7 @@ serve: setup ## serve on http://127.0.0.1:8000 until interrupted
 test: setup ## run the tests, the fast ones first
 	@.venv/bin/python -m pytest
 
-bench: setup ## put load on the service and print throughput and latency
+bench: setup ## measure what the service adds to the engine's first token
 	@.venv/bin/rag bench load
 
 lint: setup ## check style, format and types
@@ -28,9 +28,8 @@ lint: setup ## check style, format and types
 lock: setup ## write requirements/cpu.txt and cuda.txt anew: requirements/README.md
 	@.venv/bin/python setup/lock.py
 
-clean: ## remove .venv, caches and all state below data/ but data/sample
-	@for path in .venv build dist *.egg-info .*_cache .hypothesis data/* data/.[!.]*; do \
-	    case $$path in data/sample | data/README.md) continue ;; esac; \
+clean: ## remove .venv and caches; what was ingested stays
+	@for path in .venv build dist *.egg-info .*_cache .hypothesis; do \
 	    if [ -e "$$path" ]; then echo "removing $$path"; rm -rf -- "$$path"; fi; \
 	done
 	@find rag ingest prompts setup tests -name __pycache__ -type d -prune -exec echo removing {} \; -exec rm -rf {} +

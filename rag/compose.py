@@ -1,13 +1,13 @@
 """Hits to a prompt that fits: plan, stored tokens, render."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rag.ask import Ask
 from rag.errors import ContextTooLong, InvalidRequest
-from rag.plan import Dialogue, Passage, Plan, plan_conversation, read_dialogue
+from rag.plan import Dialogue, plan_conversation, read_dialogue
 from rag.rooms import Rooms, shared_budget
 from rag.store import Generation
-from rag.types import Hit, Prompt, Tokens
+from rag.types import Hit, Prompt
 
 _ANSWER_SHARE = 4  # of the window, what an answer gets unasked at most
 
@@ -46,7 +46,15 @@ def compose(
     shared = rooms.passages.shared(generation, budget_tokens=shared_budget(rooms.settings, window))
     found = {hit.chunk.seq: hit.chunk for turn in hits for hit in turn if hit.chunk.seq not in shared.tokens}
     tokens = shared.tokens | rooms.passages.tokens(list(found.values()))
-    return _fitting(dialogue, hits, shared.passages, tokens, window - answer_tokens(ask, rooms), rooms)
+    plan = plan_conversation(
+        dialogue,
+        hits,
+        n_tokens={seq: rooms.passages.cost(array) for seq, array in tokens.items()},
+        shared=shared.passages,
+        capacity_tokens=window - answer_tokens(ask, rooms),
+        fixed_tokens=rooms.renderer.fixed_tokens,
+    )
+    return rooms.renderer.render(plan, tokens)
 
 
 def compose_plain(ask: Ask, rooms: Rooms) -> Prompt:
@@ -64,30 +72,3 @@ def compose_plain(ask: Ask, rooms: Rooms) -> Prompt:
             param="messages",
         )
     return prompt
-
-
-def _fitting(
-    dialogue: Dialogue,
-    hits: Sequence[Sequence[Hit]],
-    shared: Sequence[Passage],
-    tokens: Mapping[int, Tokens],
-    capacity: int,
-    rooms: Rooms,
-) -> Prompt:
-    costs = {seq: rooms.passages.cost(array) for seq, array in tokens.items()}
-    planned_for = capacity
-    while True:
-        plan: Plan = plan_conversation(
-            dialogue,
-            hits,
-            n_tokens=costs,
-            shared=shared,
-            capacity_tokens=planned_for,
-            fixed_tokens=rooms.renderer.fixed_tokens,
-        )
-        prompt = rooms.renderer.render(plan, tokens)
-        over = len(prompt.token_ids) - capacity
-        if over <= 0:
-            return prompt
-        # The names of passages beside the questions are not planned for; where they do not fit, less is planned.
-        planned_for -= over

@@ -17,9 +17,9 @@ _SAMPLE = Path("data/sample")
 _DATA_DIR = Path("data")
 _COLLECTION = "sample"
 _QUESTIONS = (
-    "What does error E41 mean?",
-    "How long does the standard warranty last?",
-    "What is the price of the solar panel?",
+    "How long is the standard warranty?",
+    "At what temperature is the frost alert sent?",
+    "How often does the station record a reading?",
 )
 
 
@@ -51,7 +51,7 @@ def main() -> int:
 def _ask_all(client: OpenAI) -> list[Answered]:
     model = client.models.list().data[0].id
     print("\n3. Asking, with the official OpenAI client")
-    print(f"   The model is {model}. It has 135 million parameters and is often wrong: any other goes in --model.")
+    print(f"   The model is {model}: 135 million parameters, often wrong. Any other goes in --model.")
     return [_ask(client, model, question) for question in _QUESTIONS]
 
 
@@ -67,7 +67,7 @@ def _ask(client: OpenAI, model: str, question: str) -> Answered:
         stream=True,
         temperature=0,
         max_tokens=48,
-        stop=["\n"],
+        stop=[". ", "\n"],  # one sentence: so small a model soon repeats itself
         extra_body={"rag": {"collection": _COLLECTION}},
     )
     for chunk in stream:

@@ -19,6 +19,7 @@ SERVICE = {"rag.rooms", "rag.pipeline", "rag.api"}
 # A room is a module or a package; of two names that fit a module the longer one is its room.
 MAY_IMPORT: dict[str, set[str]] = {
     "rag": set(),
+    "rag.__main__": {"rag.cli"},
     "rag.types": set(),
     "rag.errors": set(),
     "rag.settings": BASE,

@@ -24,7 +24,7 @@ _SEED = 20261122
 _WORDS = (
     "river pump filter engine valve meter north signal garden paper window tariff copper harbour winter ledger".split()
 )
-_WARM_UP = 3
+_WARM_UP = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ def running_service(data_dir: Path, *, log: Path, arguments: Sequence[str] = ())
     Raises:
         EngineUnavailable: it ended before it was ready; the message has its last words.
     """
-    command = [sys.executable, "-m", "rag.cli", "serve", "--port", "0", "--data-dir", str(data_dir), *arguments]
+    command = [sys.executable, "-m", "rag", "serve", "--port", "0", "--data-dir", str(data_dir), *arguments]
     log.parent.mkdir(parents=True, exist_ok=True)
     note = data_dir / "run" / "service.json"
     note.unlink(missing_ok=True)
@@ -47,7 +47,7 @@ def rag(*arguments: str) -> None:
     Raises:
         CalledProcessError: it failed, and has said why.
     """
-    subprocess.run([sys.executable, "-m", "rag.cli", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", "rag", *arguments], check=True)
 
 
 def _ready(process: "subprocess.Popen[bytes]", note: Path, log: Path) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
+from transformers.utils import logging
 
 from rag.embed.base import Vectors
 from rag.errors import ConfigError
@@ -25,6 +26,7 @@ class SentenceEncoder:
         """
         device = _device(settings.device)
         dtype = _dtype(settings.dtype, device)
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             self._model = SentenceTransformer(source, device=device, model_kwargs={"dtype": dtype})
         except (OSError, ValueError, KeyError) as error:

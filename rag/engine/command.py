@@ -36,7 +36,11 @@ def engine_command(settings: EngineSettings, *, source: str, port: int, run_dir:
     words = [sys.executable, "-m", "rag.engine.guard", str(os.getpid())]
     # The `vllm` command of the CPU build asks for the metadata of a distribution that is not there.
     words += [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    words += ["--model", source, "--served-model-name", settings.model, "--host", "127.0.0.1", "--port", str(port)]
+    name = (
+        Path(settings.model).name if Path(settings.model).is_dir() else settings.model
+    )  # a path is no name for clients
+    words += ["--model", source, "--served-model-name", name]
+    words += ["--host", "127.0.0.1", "--port", str(port)]
     words += ["--enable-prefix-caching", "--enable-prompt-tokens-details", "--prefix-caching-hash-algo", "sha256_cbor"]
     events = {"enable_kv_cache_events": True, "publisher": "zmq", "endpoint": _events_endpoint(run_dir)}
     words += ["--kv-events-config", json.dumps(events), "--disable-uvicorn-access-log"]

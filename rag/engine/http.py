@@ -116,7 +116,7 @@ def _delta(url: str, data: str) -> Delta:
     try:
         event: dict[str, Any] = json.loads(data)  # vLLM's JSON, read by key
         if "error" in event:
-            raise EngineError(f"The engine at {url} broke off: {event['error'].get('message')!r}. Try again.")
+            raise _refusal(url, event["error"].get("code", 500), data.encode())
         usage = event.get("usage")
         choice = event["choices"][0] if event["choices"] else {}
         return Delta(

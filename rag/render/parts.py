@@ -1,7 +1,7 @@
 """The words of the prompt, from the templates in `prompts/`."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -33,9 +33,9 @@ class Parts:
         """The client's own system message. It stands behind the shared prefix, or nobody could share that."""
         return self.templates["application.j2"].render(text=text)
 
-    def question(self, question: str, look_first: Sequence[str] = ()) -> str:
-        """The question, with the passages that retrieval ranks highest named by `look_first`."""
-        return self.templates["question.j2"].render(question=question, look_first=look_first)
+    def question(self, question: str) -> str:
+        """The question as it stands behind the passages."""
+        return self.templates["question.j2"].render(question=question)
 
 
 def load_parts() -> Parts:

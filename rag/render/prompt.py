@@ -51,7 +51,7 @@ class Renderer:
                 # It belongs to the conversation: it stays where it is for as long as that lasts.
                 writer.add("history", self._encode(self.parts.application(plan.application)))
             writer.show("tail" if is_now else "history", turn.chunks, Placed.TAIL if is_now else Placed.HISTORY)
-            writer.add("question" if is_now else "history", self._question(turn, writer))
+            writer.add("question" if is_now else "history", self._encode(self.parts.question(turn.question)))
             if not is_now:
                 writer.add("history", next(markup))
                 writer.add("history", self._encode(turn.answer or ""))
@@ -95,13 +95,6 @@ class Renderer:
     def _folded(self) -> tuple[Message, ...]:
         return _fold_system(self._with_system)
 
-    def _question(self, turn: PlannedTurn, writer: "_Writer") -> Tokens:
-        names = [
-            f"{self.parts.label(writer.numbers[chunk.seq])}{chunk.anchor.heading or chunk.title}"
-            for chunk in turn.look_first
-        ]
-        return self.tokenizer.encode_text(self.parts.question(turn.question, names))
-
 
 @dataclass(slots=True)
 class _Writer:
@@ -112,7 +105,6 @@ class _Writer:
     token_ids: list[int] = field(default_factory=list)
     segments: dict[str, int] = field(default_factory=dict)
     shown: list[Shown] = field(default_factory=list)
-    numbers: dict[int, int] = field(default_factory=dict)  # seq of a chunk: its number
 
     def add(self, segment: str, tokens: Tokens) -> None:
         self.token_ids.extend(tokens)
@@ -124,7 +116,6 @@ class _Writer:
             label, passage = self.renderer.label(number), self.passages[chunk.seq]
             self.add(segment, label)
             self.add(segment, passage)
-            self.numbers[chunk.seq] = number
             self.shown.append(Shown(number=number, chunk=chunk, placed=placed, n_tokens=len(label) + len(passage)))
 
     def prompt(self, layout: str) -> Prompt:

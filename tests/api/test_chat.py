@@ -86,7 +86,10 @@ def test_every_request_is_predicted(client) -> None:
 def test_a_conversation_extends_its_prefix(client) -> None:
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How long is the warranty?"}]
     first = client.chat.completions.create(model="tiny", messages=messages)
-    messages += [{"role": "assistant", "content": first.choices[0].message.content}, {"role": "user", "content": "And in Norway?"}]
+    messages += [
+        {"role": "assistant", "content": first.choices[0].message.content},
+        {"role": "user", "content": "And in Norway?"},
+    ]
     second = client.chat.completions.create(model="tiny", messages=messages)
     reuse = second.model_extra["rag"]["reuse"]
     # All of the first prompt but the words that opened its answer, and the block that they are in.
@@ -168,7 +171,10 @@ def test_a_client_that_leaves_ends_the_work(serve_fake) -> None:
 
 
 def test_an_engine_that_breaks_in_a_stream_ends_it_with_an_error_event(serve_fake) -> None:
-    with serve_fake(ANSWER, fail_after=4) as (url, _), OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
+    with (
+        serve_fake(ANSWER, fail_after=4) as (url, _),
+        OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
+    ):
         with pytest.raises(openai.APIError, match="told to fail"):
             list(ask(client, stream=True))
         with pytest.raises(openai.InternalServerError) as caught:

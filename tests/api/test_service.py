@@ -108,7 +108,12 @@ def test_health_ready_and_metrics(url, client) -> None:
         ("POST", "/v1/chat/completions", {"content": b"{"}, 400),
         ("POST", "/v1/chat/completions", {"content": b"[]"}, 400),
         ("POST", "/v1/chat/completions", {"content": b'{"model": "\xff"}'}, 400),
-        ("POST", "/v1/chat/completions", {"json": {"model": "none", "messages": [{"role": "user", "content": "x"}]}}, 404),
+        (
+            "POST",
+            "/v1/chat/completions",
+            {"json": {"model": "none", "messages": [{"role": "user", "content": "x"}]}},
+            404,
+        ),
         ("POST", "/v1/embeddings", {"json": {"model": "none", "input": "x"}}, 404),
         ("POST", "/v1/embeddings", {"json": {}}, 400),
         ("POST", "/v1/embeddings", {"content": b" " * (11 * 2**20)}, 413),

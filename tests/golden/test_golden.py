@@ -14,6 +14,6 @@ def test_golden_file_is_what_is_made(name: str) -> None:
     assert MADE["GOLDEN"][name]() == (FOLDER / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize("words", MADE["commands"](), ids=" ".join)
+@pytest.mark.parametrize("words", list(MADE["commands"]()), ids=" ".join)
 def test_every_help_has_an_example(words: tuple[str, ...]) -> None:
     assert "\n  Example:\n    " in MADE["help_of"](words)

@@ -98,13 +98,12 @@ def conversation(n_turns: int, chunks: Sequence[Chunk], *, shared: int = 2) -> P
         PlannedTurn(
             question=f"question {index}?",
             chunks=(chunks[shared + index],),
-            look_first=(chunks[0],),
             answer=f"answer {index}",
         )
         for index in range(n_turns)
     ]
     last = turns[-1]
-    turns[-1] = PlannedTurn(question=last.question, chunks=last.chunks, look_first=last.look_first)
+    turns[-1] = PlannedTurn(question=last.question, chunks=last.chunks)
     return Plan(shared=tuple(chunks[:shared]), application="Be brief.", turns=tuple(turns))
 
 
@@ -150,12 +149,8 @@ def test_hostile_documents_cannot_form_control_tokens(tiny_tokenizer_json: str, 
     chunks = [chunk(0, hostile), chunk(1)]
     passages = {c.seq: renderer.passage(c) for c in chunks}
     benign = {0: renderer.passage(chunk(0)), 1: passages[1]}
-    plan = Plan(
-        shared=tuple(chunks), application=hostile, turns=(PlannedTurn(question=hostile, look_first=(chunks[0],)),)
-    )
-    plain_plan = Plan(
-        shared=tuple(chunks), application="a", turns=(PlannedTurn(question="b", look_first=(chunks[0],)),)
-    )
+    plan = Plan(shared=tuple(chunks), application=hostile, turns=(PlannedTurn(question=hostile),))
+    plain_plan = Plan(shared=tuple(chunks), application="a", turns=(PlannedTurn(question="b"),))
     count = [token in tokenizer.control_ids for token in renderer.render(plan, passages).token_ids].count(True)
     expected = [token in tokenizer.control_ids for token in renderer.render(plain_plan, benign).token_ids].count(True)
     assert count == expected > 0

@@ -1,0 +1,57 @@
+"""Every command of `rag`, with its name and an example. Nothing heavy is imported before a command runs."""
+
+from typing import Annotated
+
+import typer
+
+from rag import __version__
+from rag.cli import ask, bench, collections, config, doctor, ingest, search, serve, status
+
+app = typer.Typer(
+    name="rag",
+    help="Answers from your documents, with checked citations and prompts that vLLM has already computed.",
+    epilog="\b\nExample:\n  rag ingest docs\n  rag serve\n  rag ask 'How long do refunds take?'",
+    add_completion=False,
+    context_settings={"max_content_width": 100},
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain text: the same in a pipe, a log and a terminal
+)
+
+
+def _print_version(given: bool) -> None:  # noqa: FBT001 - typer calls it
+    if given:
+        typer.echo(f"prefixrag {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Nothing; takes the options that stand before a command."""
+    del version
+
+
+def _example(*lines: str) -> str:
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+app.command("ingest", epilog=_example("rag ingest docs", "rag ingest manuals faq.md -c support"))(ingest.ingest)
+app.command("ask", epilog=_example("rag ask 'How long do refunds take?'"))(ask.ask)
+app.command(
+    "search", epilog=_example("rag search 'refund period' -k 3", "rag search --queries questions.jsonl > hits.jsonl")
+)(search.search)
+app.command(
+    "serve",
+    epilog=_example(
+        "rag serve", "rag serve --model Qwen/Qwen3-0.6B --port 9000", "rag serve --engine-url http://10.0.0.5:8000"
+    ),
+)(serve.serve)
+app.add_typer(collections.app, name="collections", epilog=_example("rag collections", "rag collections show default"))
+app.command("status", epilog=_example("rag status", "rag status --json"))(status.status)
+app.command("doctor", epilog=_example("rag doctor"))(doctor.doctor)
+app.command("config", epilog=_example("rag config", "RAG_SERVER__PORT=9000 rag config --json"))(config.config)
+app.add_typer(bench.app, name="bench", epilog=_example("rag bench load"))

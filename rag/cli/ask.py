@@ -1,0 +1,132 @@
+"""`rag ask`: one question to the running service, through the official OpenAI client."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rag.cli.options import AsJson, Config, DataDir, Url, load_settings
+from rag.cli.output import place, say, say_json
+from rag.cli.running import DEFAULT_URL, is_local, running
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, OpenAI
+
+    from rag.errors import RagError
+
+_CONNECT_S = 10.0
+
+
+def ask(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What you want to know.")],
+    *,
+    collection: Annotated[
+        str | None,
+        typer.Option("-c", "--collection", help="Name or id of a collection. [default: default]", show_default=False),
+    ] = None,
+    url: Url = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the running service a question.
+
+    The answer streams; then come its citations, each checked against the source.
+    """
+    settings = load_settings(data_dir, config).settings
+    service = running(settings.data_dir)
+    url = (url or (service.url if service else DEFAULT_URL)).rstrip("/")
+    with _client(url, settings.server.request_timeout_s) as client:
+        model = client.with_options(max_retries=0).models.list().data[0].id
+        shown: Callable[[str], None] = (lambda _: None) if as_json else (lambda text: say(text, end=""))
+        answer = _stream(client, model, question, collection, shown)
+    if as_json:
+        say_json({"question": question, "model": model, **answer})
+        return
+    say()
+    for line in citation_lines(answer["rag"].get("citations", ())):
+        say(line)
+
+
+# Any: `rag` and `usage` are the service's JSON, whose fields are handed on as they are.
+def _stream(
+    client: "OpenAI", model: str, question: str, collection: str | None, shown: Callable[[str], None]
+) -> dict[str, Any]:
+    """The whole answer, its `rag` field and its usage."""
+    stream = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": question}],
+        stream=True,
+        stream_options={"include_usage": True},
+        extra_body={"rag": {"collection": collection}} if collection else None,
+    )
+    text: list[str] = []
+    answer: dict[str, Any] = {"rag": {}, "usage": None}
+    for chunk in stream:
+        for choice in chunk.choices:
+            if choice.delta.content:
+                text.append(choice.delta.content)
+                shown(choice.delta.content)
+        answer["rag"] = (chunk.model_extra or {}).get("rag") or answer["rag"]
+        answer["usage"] = chunk.usage.model_dump() if chunk.usage else answer["usage"]
+    return {"answer": "".join(text), **answer}
+
+
+def citation_lines(citations: "list[dict[str, Any]]") -> Iterator[str]:
+    """One line each, in the order of the answer; the same citation is shown once."""
+    seen = set()
+    for citation in citations:
+        line = _citation_line(citation)
+        if line not in seen:
+            seen.add(line)
+            yield f"\n{line}" if len(seen) == 1 else line
+
+
+def _citation_line(citation: Mapping[str, Any]) -> str:
+    marker, document = citation["marker"], citation["document"]
+    if citation["status"] == "unsupported":
+        return f"{marker} {document} (unsupported: the document does not say this)"
+    quote = " ".join(citation["quote"].split())
+    return f'{marker} {place(document, citation["anchor"] or {})} — "{quote}" ({citation["status"]})'
+
+
+@contextmanager
+def _client(url: str, timeout_s: float) -> "Iterator[OpenAI]":
+    """A client of the service at `url`; what fails inside the block becomes an error of ours.
+
+    Raises:
+        RagError: the service is not there, or refuses.
+    """
+    import httpx2
+    import openai
+
+    from rag.errors import ConfigError, EngineError, EngineUnavailable
+
+    timeout = httpx2.Timeout(timeout_s, connect=_CONNECT_S)
+    try:
+        with httpx2.Client(trust_env=not is_local(url), timeout=timeout) as connection:
+            # A key of its own: the client would take OPENAI_API_KEY from the environment, which is not for us.
+            yield openai.OpenAI(base_url=f"{url}/v1", api_key="none", http_client=connection, timeout=timeout)
+    except httpx2.InvalidURL as error:
+        raise ConfigError(f"The URL {url!r} is none: {error}. Name one such as {DEFAULT_URL}.") from None
+    except (openai.APIConnectionError, httpx2.TransportError) as error:
+        cure = "Start one with `rag serve`, or name another with --url."
+        raise EngineUnavailable(f"No service answers at {url!r} ({error.__cause__ or error}). {cure}") from None
+    except openai.APIStatusError as error:
+        raise _refusal(error, url) from None
+    except (openai.APIError, IndexError, ValueError) as error:
+        raise EngineError(f"The service at {url!r} broke its answer off: {error}. Ask again.") from None
+
+
+def _refusal(error: "APIStatusError", url: str) -> "RagError":
+    from rag.errors import AskError, EngineError, EngineUnavailable, NotFound
+
+    body = error.body if isinstance(error.body, dict) else {}
+    message = str(body.get("message") or f"The service at {url!r} answered {error.status_code}. Is it prefixrag's?")
+    code = str(body["code"]) if body.get("code") else None
+    if error.status_code == 503:
+        return EngineUnavailable(message)
+    if error.status_code >= 500:
+        return EngineError(message)
+    return (NotFound if error.status_code == 404 else AskError)(message, code=code)

@@ -1,0 +1,70 @@
+"""The service, its port and its engines."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rag.cli.checks.check import Check, Status
+from rag.cli.running import is_local, ready_facts, running
+from rag.engine.probe import ADVICE, Reuse
+from rag.settings import ServerSettings, Settings
+
+_TIMEOUT_S = 5.0
+
+
+def service(settings: Settings) -> Iterator[Check]:
+    """Checks of what runs, or of what `rag serve` would meet."""
+    found = running(settings.data_dir)
+    if found is None:
+        yield Check("service", "ok", "none runs on this data directory; `rag serve` starts one")
+        yield _port(settings.server)
+        for url in settings.engine.urls:
+            yield _remote(url)
+        return
+    facts = ready_facts(found.url)
+    if facts is None:
+        yield Check(
+            "service", "fail", f"process {found.pid} lives, {found.url} does not answer", f"kill {found.pid}; rag serve"
+        )
+        return
+    state = facts["status"]
+    log = settings.data_dir / "run" / "engine.log"
+    cure = None if state == "ready" else f"tail {log}"
+    yield Check("service", "ok" if state == "ready" else "warn", f"{state} at {found.url} (pid {found.pid})", cure)
+    for engine in facts["engines"]:
+        yield _engine(engine, str(log))
+
+
+# Any: JSON of the service.
+def _engine(engine: Mapping[str, Any], log: str) -> Check:
+    name = f"engine {engine['url']}"
+    if engine["state"] != "ready":
+        status: Status = "warn" if engine["state"] == "starting" else "fail"
+        return Check(name, status, f"{engine['state']}, restarted {engine['restarts']} times", f"tail {log}")
+    reuse = engine.get("reuse", Reuse.UNREPORTED.value)
+    if reuse == Reuse.ON.value:
+        return Check(name, "ok", f"{engine['model']} is ready, reuse is proven")
+    return Check(name, "warn", f"{engine['model']} is ready, reuse: {reuse}", ADVICE[Reuse(reuse)])
+
+
+def _port(server: ServerSettings) -> Check:
+    try:
+        with socket.create_server((server.host, server.port)):
+            pass
+    except OSError as error:
+        detail = f"{server.host}:{server.port} cannot be used: {error.strerror or error}"
+        return Check("port", "fail", detail, f"rag serve --port {server.port + 1}")
+    return Check("port", "ok", f"{server.host}:{server.port} is free")
+
+
+def _remote(url: str) -> Check:
+    import httpx2
+
+    try:
+        with httpx2.Client(trust_env=not is_local(url), timeout=_TIMEOUT_S) as client:
+            status = client.get(f"{url.rstrip('/')}/health").status_code
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        return Check(f"engine {url}", "fail", f"not reachable: {error}", f"curl {url}/health")
+    if status != httpx2.codes.OK:
+        return Check(f"engine {url}", "fail", f"its /health answers {status}", f"curl {url}/health")
+    return Check(f"engine {url}", "ok", "reachable; reuse is proven when the service starts")

@@ -1,0 +1,112 @@
+"""`rag collections`: what has been ingested."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag.cli.options import AsJson, Config, DataDir, load_settings
+from rag.cli.output import say, say_json, say_table
+
+if TYPE_CHECKING:
+    from rag.store import CollectionInfo, Store
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name or id of a collection.")]
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
+def collections(
+    context: typer.Context, *, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """List, show or delete collections. Without a command: list."""
+    if context.invoked_subcommand is None:
+        list_(data_dir=data_dir, config=config, as_json=as_json)
+    elif data_dir or config or as_json:
+        raise typer.BadParameter(f"write the options behind `{context.invoked_subcommand}`")
+
+
+@app.command("list", epilog="\b\nExample:\n  rag collections list --json")
+def list_(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """List all collections."""
+    with _store(data_dir, config) as store:
+        infos = store.collections()
+    if as_json:
+        say_json({"collections": [_facts(info) for info in infos]})
+    elif infos:
+        columns = ("name", "id", "generation", "documents", "chunks", "embedding")
+        say_table(columns, [(i.name, i.id, i.generation, i.documents, i.chunks, i.embedding.model) for i in infos])
+    else:
+        say("There are no collections. Make one with `rag ingest PATH`.")
+
+
+@app.command(epilog="\b\nExample:\n  rag collections show default")
+def show(name: Name, *, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Show a collection and its documents."""
+    with _store(data_dir, config) as store, store.pin(name) as generation:
+        info, roots = generation.info, generation.roots()
+        files = [(root, path, known.size) for root in roots for path, known in generation.known(root).items()]
+    if as_json:
+        rows = [{"root": root, "path": path, "bytes": size} for root, path, size in files]
+        say_json({**_facts(info), "roots": list(roots), "files": rows})
+        return
+    say(f"{info.name} ({info.id}), generation {info.generation}: {info.documents} documents, {info.chunks} chunks")
+    say(f"embedding: {info.embedding.model}, {info.embedding.dimensions} dimensions, {info.embedding.dtype}")
+    say_table(("document", "bytes", "root"), [(path, size, root) for root, path, size in files])
+
+
+@app.command(epilog="\b\nExample:\n  rag collections delete drafts --yes")
+def delete(
+    name: Name,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a collection. The files that it was made from stay."""
+    from rag.errors import ConfigError, CorpusError
+
+    with _store(data_dir, config) as store:
+        try:
+            info = store.collection(name)
+            what: dict[str, object] = {"id": info.id, "name": info.name}
+            words = f"{info.name!r} with {info.documents} documents"
+        except CorpusError:  # a damaged one has to be deleted most of all
+            what, words = {"id": name, "name": None}, f"{name!r}, which is damaged"
+        if not yes:
+            if as_json or not sys.stdin.isatty():
+                raise ConfigError(f"Nobody can be asked whether to delete {words}. Add --yes.")
+            if not typer.confirm(f"Delete {words}?", err=True):
+                raise typer.Exit(1)
+        store.delete(name)
+    if as_json:
+        say_json({"deleted": what})
+    else:
+        say(f"Deleted {words}.")
+
+
+@contextmanager
+def _store(data_dir: DataDir, config: Config) -> "Iterator[Store]":
+    from rag.store import Store
+
+    store = Store(load_settings(data_dir, config).settings.data_dir)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _facts(info: "CollectionInfo") -> dict[str, object]:
+    return {
+        "id": info.id,
+        "name": info.name,
+        "generation": info.generation,
+        "documents": info.documents,
+        "chunks": info.chunks,
+        "embedding": asdict(info.embedding),
+    }

@@ -1,0 +1,47 @@
+"""`rag doctor`: what is wrong, and the command that mends it."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from rag.cli.options import AsJson, Config, DataDir, load_settings
+from rag.cli.output import say, say_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rag.cli.checks import Check
+
+
+def doctor(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Find what is broken and how to mend it.
+
+    Looks at this machine, the configuration, the data and the service. Exit code 1: something is broken.
+    """
+    checks = []
+    for check in _checks(data_dir, config):
+        checks.append(check)
+        if not as_json:
+            say(f"{check.status:<5} {check.name}: {check.detail}")
+            if check.cure:
+                say(f"      -> {check.cure}")
+    if as_json:
+        say_json({"checks": [asdict(check) for check in checks]})
+    if any(check.status == "fail" for check in checks):
+        raise typer.Exit(1)
+
+
+def _checks(data_dir: DataDir, config: Config) -> "Iterator[Check]":
+    from rag.cli.checks import Check, data, machine, service
+    from rag.errors import ConfigError
+
+    yield from machine()
+    try:
+        settings = load_settings(data_dir, config).settings
+    except ConfigError as error:  # without settings there is nothing more to look at
+        yield Check("configuration", "fail", str(error), "rag config")
+        return
+    yield Check("configuration", "ok", "every source is valid")
+    yield from data(settings)
+    yield from service(settings)

@@ -1,0 +1,52 @@
+"""What a terminal sees: JSON, tables and notes."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+_PIPE_WIDTH = 240
+# Control characters of the terminal; a document may hold them, and then it would write where it likes.
+_CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def say(text: str = "", *, end: str = "\n") -> None:
+    """Nothing; the text stands on standard output."""
+    sys.stdout.write(printable(text) + end)
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Nothing; the text stands on standard error."""
+    sys.stderr.write(printable(text) + "\n")
+
+
+def say_json(document: Mapping[str, object], *, indent: int | None = 2) -> None:
+    """Nothing; the document stands on standard output."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=indent) + "\n")
+    sys.stdout.flush()
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Nothing; the rows stand below the column names on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("-" if cell is None else printable(str(cell))) for cell in row))
+    # A pipe has no width; there a row stays on one line.
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def printable(text: str) -> str:
+    """The text without control characters, lines and tabs kept."""
+    return text.translate(_CONTROLS)
+
+
+def place(document: str, anchor: Mapping[str, object]) -> str:
+    """Where a reader finds a span: `guide/refunds.md > Returns, line 12`."""
+    words = f"{document} > {anchor['heading']}" if anchor.get("heading") else document
+    return ", ".join([words, *(f"{name} {anchor[name]}" for name in ("page", "line") if anchor.get(name))])

@@ -1,0 +1,43 @@
+"""One real vLLM for the whole run: `rag serve` with a tiny model, over the sample."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from openai import OpenAI
+
+from rag.bench.service import rag, running_service
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service, its engine, and where its state is."""
+
+    url: str
+    engine_url: str
+    model: str
+    data_dir: Path
+    client: OpenAI  # the official one, without retries
+
+    def ready(self) -> dict:
+        """The body of `/ready`."""
+        return httpx2.get(f"{self.url}/ready").json()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("engine")
+    data_dir = folder / "data"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAG_ENGINE__MODEL", str(tiny_model))
+        rag("ingest", str(SAMPLE), "--data-dir", str(data_dir))
+        with (
+            running_service(data_dir, log=folder / "serve.log") as url,
+            OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=60) as client,
+        ):
+            engine = httpx2.get(f"{url}/ready").json()["engines"][0]
+            yield Service(url=url, engine_url=engine["url"], model=engine["model"], data_dir=data_dir, client=client)
