@@ -1,0 +1,1 @@
+"""The words of the prompt: templates and their manifest. No code."""

@@ -80,9 +80,8 @@ def _ask(client: OpenAI, model: str, question: str) -> Answered:
     print()
     _print_citations(extension)
     reuse = extension["reuse"]
-    print(
-        f"   {reuse['cached_tokens']} of {reuse['prompt_tokens']} prompt tokens reused, first token after {first_token_ms:.0f} ms"
-    )
+    reused = f"{reuse['cached_tokens']} of {reuse['prompt_tokens']} prompt tokens reused"
+    print(f"   {reused}, first token after {first_token_ms:.0f} ms")
     return Answered(first_token_ms, text, extension)
 
 
@@ -94,9 +93,8 @@ def _print_citations(extension: dict[str, Any]) -> None:
             continue
         anchor = citation["anchor"]
         place = ", ".join(f"{name} {anchor[name]}" for name in ("heading", "page", "line") if name in anchor)
-        print(
-            f'   {marker} {citation["document"]} ({place}): "{" ".join(citation["quote"].split())}" [{citation["status"]}]'
-        )
+        quote = " ".join(citation["quote"].split())
+        print(f'   {marker} {citation["document"]} ({place}): "{quote}" [{citation["status"]}]')
     if not extension["citations"]:
         print("   No statement of this answer is found in the documents, so nothing is cited.")
 

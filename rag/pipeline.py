@@ -6,7 +6,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
 from rag.ask import Ask, Event, Report
-from rag.cite import CitationStream
+from rag.cite import CitationStream, PlainStream
 from rag.clock import Clock
 from rag.compose import answer_tokens, compose, compose_plain, dialogue_of
 from rag.engine import Ticket
@@ -29,7 +29,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
         with _pinned(ask, rooms) as generation:  # one index for the whole request
             prompt, hits = await _prompt(ask, generation, rooms, clock)
             ticket = await rooms.pool.ticket(prompt, _salt(ask, generation, rooms), wait_s=clock.wait_s())
-            cited = CitationStream(prompt.shown)
+            cited = CitationStream(prompt.shown) if generation else PlainStream()
             last = Delta()
             async with aclosing(_deltas(ask, ticket, rooms, clock)) as deltas:
                 async for delta in deltas:
@@ -100,7 +100,7 @@ def _report(
     generation: Generation | None,
     hits: tuple[Hit, ...],
     ticket: Ticket,
-    cited: CitationStream,
+    cited: CitationStream | PlainStream,
     last: Delta,
     clock: Clock,
 ) -> Report:

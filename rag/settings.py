@@ -220,7 +220,7 @@ def _refuse_unknown_variables() -> None:
     for name in os.environ:
         if name.startswith(_PREFIX) and name.upper() not in known and not name.startswith(aliases):
             raise ConfigError(
-                f"Unknown environment variable {name!r}. `rag config` lists every setting; unset it or correct its name."
+                f"Unknown environment variable {name!r}. `rag config` lists every setting; unset or correct it."
             )
 
 

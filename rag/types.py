@@ -4,7 +4,6 @@ Offsets are Python slices of code points: of a document's extracted text (`start
 `source_start`, `source_end` of a citation) or of an answer (`start`, `end` of a citation).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NewType

@@ -13,8 +13,8 @@ MAX_LINES = 400
 BASE = {"rag.types", "rag.errors"}  # every room may import these two
 LEAVES = BASE | {"rag.settings", "rag.telemetry"}
 DATA = {"rag.models", "rag.store", "rag.embed", "rag.retrieve"}
-PATH = {"rag.plan", "rag.render", "rag.engine", "rag.cite"}
-SERVICE = {"rag.rooms", "rag.pipeline", "rag.api"}
+PROMPT = {"rag.plan", "rag.render", "rag.engine", "rag.cite", "rag.passages"}
+PATH = {"rag.ask", "rag.clock", "rag.compose", "rag.ledger", "rag.rooms"}
 
 # A room is a module or a package; of two names that fit a module the longer one is its room.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -24,20 +24,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.errors": set(),
     "rag.settings": BASE,
     "rag.telemetry": BASE | {"rag.settings"},
+    "rag.auth": BASE,
     "rag.models": BASE | {"rag.settings"},
     "rag.store": BASE | {"rag.settings"},
     "rag.embed": BASE | {"rag.settings", "rag.models"},
     "rag.retrieve": BASE | {"rag.store", "rag.embed"},
     "rag.plan": BASE,
-    "rag.render": BASE,
-    "rag.engine": LEAVES,
+    "rag.render": BASE | {"rag.plan"},
+    "rag.passages": BASE | {"rag.plan", "rag.render", "rag.store"},
+    "rag.engine": LEAVES | {"rag.plan"},
     "rag.cite": BASE,
-    "rag.rooms": LEAVES | DATA | PATH,
-    "rag.pipeline": LEAVES | DATA | PATH | {"rag.rooms"},
-    "rag.api": LEAVES | {"rag.rooms", "rag.pipeline"},
+    "rag.ask": BASE,
+    "rag.clock": set(),
+    "rag.gate": LEAVES,
+    "rag.ledger": LEAVES | {"rag.ask", "rag.engine"},
+    "rag.rooms": LEAVES | DATA | PROMPT | {"rag.auth", "rag.gate"},
+    "rag.compose": BASE | {"rag.ask", "rag.plan", "rag.rooms", "rag.store"},
+    "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
+    "rag.api": LEAVES | {"rag.ask", "rag.embed", "rag.engine", "rag.rooms", "rag.pipeline"},
     "rag.bench": BASE | {"rag.settings"},
-    "rag.demo": LEAVES | DATA | PATH | SERVICE | {"rag.bench"},
-    "rag.cli": LEAVES | DATA | PATH | SERVICE | {"rag.bench", "rag.demo", "ingest"},
+    "rag.demo": BASE | {"rag.bench"},
+    "rag.cli": LEAVES | DATA | PROMPT | PATH | {"rag", "rag.api", "rag.bench", "rag.demo", "ingest"},
     "ingest": LEAVES | {"rag.store", "rag.embed"},
 }
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.

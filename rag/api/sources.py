@@ -16,7 +16,8 @@ router = APIRouter(prefix="/v1/sources", tags=["sources"])
 _CONTEXT_CHARS = 600
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}}
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:46rem;
+margin:2rem auto;padding:0 1rem;color:#222;background:#fff}}
 pre{{white-space:pre-wrap;font:inherit}}mark{{background:#ffe9a8}}small{{color:#666}}</style>
 <h1>{title}</h1><p><small>{document} · {collection}</small></p>
 <pre>{before}<mark>{text}</mark>{after}</pre>

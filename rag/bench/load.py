@@ -22,7 +22,8 @@ from rag.errors import EngineError
 
 _SEED = 20261122
 _WORDS = (
-    "river pump filter engine valve meter north signal garden paper window tariff copper harbour winter ledger".split()
+    *("river", "pump", "filter", "engine", "valve", "meter", "north", "signal"),
+    *("garden", "paper", "window", "tariff", "copper", "harbour", "winter", "ledger"),
 )
 _WARM_UP = 5
 

@@ -18,12 +18,16 @@ from rag.types import EmbeddingInfo
 class SentenceEncoder:
     """A sentence-transformers model. Computes in bfloat16 where the machine does so natively."""
 
-    def __init__(self, settings: EmbeddingSettings, source: str) -> None:
+    def __init__(self, settings: EmbeddingSettings, source: str, *, n_threads: int | None = None) -> None:
         """Load the model from `source`, a folder or a hub name.
+
+        n_threads: CPU threads of this process's torch; None leaves its own choice, all cores.
 
         Raises:
             ConfigError: nothing that can be loaded is there.
         """
+        if n_threads is not None:
+            torch.set_num_threads(n_threads)
         device = _device(settings.device)
         dtype = _dtype(settings.dtype, device)
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ class FakeEncoder:
     def __init__(self, model: str = "fake") -> None:
         """Give it another name to stand for another model."""
         self._info = EmbeddingInfo(model=model, dimensions=_DIMENSIONS, dtype="float32")
-        self._tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+        self._tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))  # noqa: S106 - not a password
         self._tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         self.n_encoded = 0
 

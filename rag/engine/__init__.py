@@ -1,6 +1,7 @@
 """vLLM over HTTP: streaming, starting one, and choosing among several."""
 
 from rag.engine.base import Engine, EngineInfo
+from rag.engine.command import is_cpu_build
 from rag.engine.fake import FakeEngine
 from rag.engine.http import VllmEngine
 from rag.engine.launch import LocalEngine
@@ -17,5 +18,6 @@ __all__ = [
     "Slot",
     "Ticket",
     "VllmEngine",
+    "is_cpu_build",
     "probe_reuse",
 ]

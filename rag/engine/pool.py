@@ -111,7 +111,7 @@ class EnginePool:
             if slot.local:
                 await slot.local.stop()
 
-    async def _on_state(self, slot: Slot, is_up: bool) -> None:
+    async def _on_state(self, slot: Slot, is_up: bool) -> None:  # noqa: FBT001 - the only news there is
         if not is_up:
             slot.info = None
             return

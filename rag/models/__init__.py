@@ -6,9 +6,9 @@ from rag.models.locate import chat_model_source, embedding_source
 
 __all__ = [
     "ChatFormat",
-    "load_chat_format",
     "chat_model_source",
     "embedding_folder",
     "embedding_source",
+    "load_chat_format",
     "unpack_chat_model",
 ]

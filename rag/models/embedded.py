@@ -3,7 +3,6 @@
 import importlib.util
 import io
 import json
-import os
 import shutil
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -53,7 +52,7 @@ def unpack_chat_model(data_dir: Path) -> Path:
             temporary = folder.with_suffix(".tmp")
             shutil.rmtree(temporary, ignore_errors=True)
             _dequantize(source, temporary)
-            os.replace(temporary, folder)
+            temporary.replace(folder)
     return folder
 
 

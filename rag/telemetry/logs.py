@@ -22,5 +22,6 @@ def set_up_logs(settings: LogSettings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Looked up at each line: whoever runs us may have put another stream in its place meanwhile.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from ingest.pipeline import ingest
 
+from ingest.pipeline import ingest
 from rag.api.app import create_app
 from rag.api.serve import _Server
 from rag.api.state import State
@@ -36,7 +36,7 @@ def serving(settings: Settings, *, pool: EnginePool | None = None, encoder: Fake
         async with open_rooms(settings, pool=pool, encoder=encoder) as rooms:
             state.rooms = rooms
             task = asyncio.create_task(server.serve())
-            while not server.started:
+            while not server.started:  # noqa: ASYNC110 - uvicorn sets a flag and no event
                 await asyncio.sleep(0.01)
             box["url"] = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
             started.set()
@@ -45,7 +45,7 @@ def serving(settings: Settings, *, pool: EnginePool | None = None, encoder: Fake
     def main() -> None:
         try:
             asyncio.run(run())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             failure.append(error)
             started.set()
 

@@ -177,8 +177,8 @@ def test_a_killed_engine_comes_back(service) -> None:
                 break
         except openai.APIStatusError as error:
             seen.add((error.status_code, error.body["code"]))
-            assert error.status_code in (502, 503)
         assert time.monotonic() < deadline, seen
+        assert {status for status, _ in seen} <= {502, 503}
         time.sleep(0.2)
     check_prediction(service, answer)
     assert not any(psutil.pid_exists(child) for child in children)

@@ -1,12 +1,19 @@
-"""Writes the golden files anew: `python tests/golden/regenerate.py`. Read the difference before you commit it."""
+"""Writes the golden files and the generated pages of docs/ anew: `python tests/golden/regenerate.py`.
 
+Read the difference before you commit it.
+"""
+
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from rag.api.app import create_app
+from rag.api.state import State
 from rag.cli.app import app
+from rag.settings import Loaded, Settings
 
 FOLDER = Path(__file__).parent
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
@@ -35,8 +42,35 @@ def help_of(words: tuple[str, ...]) -> str:
     return done.stdout
 
 
-GOLDEN: dict[str, Callable[[], str]] = {"cli_help.txt": cli_help}
+def configuration() -> str:
+    """The page of all settings."""
+    lines = [
+        "# Settings",
+        "",
+        "Defaults < `prefixrag.toml` in the working directory (or `--config FILE`, `RAG_CONFIG`) < environment < command",
+        "line. A section and a name are joined by two underscores in the environment: `RAG_SERVER__PORT=9000`. Unknown names",
+        "are errors. `rag config` prints every value and where it came from. This page is generated from `rag/settings.py`.",
+        "",
+        "| setting | default | |",
+        "| --- | --- | --- |",
+    ]
+    for setting in Loaded(Settings(), ()).describe():
+        default = "" if setting.default is None else f"`{json.dumps(setting.default)}`"
+        lines.append(f"| `{setting.name}` | {default} | {setting.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def openapi() -> str:
+    """The service's OpenAPI document."""
+    return json.dumps(create_app(State(Settings())).openapi(), indent=1, ensure_ascii=False) + "\n"
+
+
+GOLDEN: dict[str, tuple[Path, Callable[[], str]]] = {
+    "cli_help.txt": (FOLDER / "cli_help.txt", cli_help),
+    "openapi.json": (FOLDER / "openapi.json", openapi),
+    "configuration.md": (FOLDER.parents[1] / "docs" / "configuration.md", configuration),
+}
 
 if __name__ == "__main__":
-    for name, make in GOLDEN.items():
-        (FOLDER / name).write_text(make(), "utf-8")
+    for file, make in GOLDEN.values():
+        file.write_text(make(), "utf-8")

@@ -2,8 +2,9 @@
 
 from typing import assert_type
 
+from rag.ask import Reuse
 from rag.errors import HTTP_STATUS, Overloaded, RagError
-from rag.types import Anchor, Chunk, ChunkId, Citation, Delta, Hit, Prompt, Reuse, Segment, Status, Tokens, Usage
+from rag.types import Anchor, Chunk, ChunkId, Citation, Delta, Hit, Prompt, Segment, Status, Tokens, Usage
 
 
 def values(hit: Hit, prompt: Prompt, delta: Delta, citation: Citation, reuse: Reuse) -> None:

@@ -1,5 +1,6 @@
 """Prompts: five parts in order, the same ids everywhere, and no document that can pose as markup."""
 
+import itertools
 import json
 from collections.abc import Sequence
 
@@ -18,29 +19,39 @@ from rag.types import Anchor, Chunk, ChunkId, Message
 FORMATS = {
     "chatml": (
         ["<|im_start|>", "<|im_end|>"],
-        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n",
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
+        "{% endfor %}<|im_start|>assistant\n",
     ),
     "llama3": (
         ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
-        "<|begin_of_text|>{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
-        "{{ m.content | trim }}<|eot_id|>{% endfor %}<|start_header_id|>assistant<|end_header_id|>\n\n",
+        (
+            "<|begin_of_text|>{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
+            "{{ m.content | trim }}<|eot_id|>{% endfor %}<|start_header_id|>assistant<|end_header_id|>\n\n"
+        ),
     ),
     "gemma": (
         ["<bos>", "<start_of_turn>", "<end_of_turn>"],
-        "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}<bos>"
-        "{% for m in messages %}<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n"
-        "{{ m.content | trim }}<end_of_turn>\n{% endfor %}<start_of_turn>model\n",
+        (
+            "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}<bos>"
+            "{% for m in messages %}<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n"
+            "{{ m.content | trim }}<end_of_turn>\n{% endfor %}<start_of_turn>model\n"
+        ),
     ),
     "mistral": (  # the system message is moved to the last user message
         ["<s>", "</s>", "[INST]", "[/INST]"],
-        "<s>{% set system = messages[0].content if messages[0].role == 'system' else '' %}{% for m in messages %}"
-        "{% if m.role == 'user' %}[INST] {% if loop.last and system %}{{ system }}\n\n{% endif %}{{ m.content }}[/INST]"
-        "{% elif m.role == 'assistant' %} {{ m.content }}</s>{% endif %}{% endfor %}",
+        (
+            "<s>{% set system = messages[0].content if messages[0].role == 'system' else '' %}{% for m in messages %}"
+            "{% if m.role == 'user' %}[INST] {% if loop.last and system %}{{ system }}\n\n{% endif %}"
+            "{{ m.content }}[/INST]"
+            "{% elif m.role == 'assistant' %} {{ m.content }}</s>{% endif %}{% endfor %}"
+        ),
     ),
     "thinking": (  # an empty thought opens the answer, and is not kept in earlier turns
         ["<|im_start|>", "<|im_end|>", "<think>", "</think>"],
-        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>\n{% endfor %}"
-        "<|im_start|>assistant\n<think>\n\n</think>\n\n",
+        (
+            "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>\n"
+            "{% endfor %}<|im_start|>assistant\n<think>\n\n</think>\n\n"
+        ),
     ),
     "zephyr": (
         ["</s>", "<|user|>", "<|assistant|>", "<|system|>"],
@@ -113,7 +124,7 @@ def test_consecutive_turns_extend_one_prefix(tiny_tokenizer_json: str, name: str
     chunks = [chunk(seq) for seq in range(6)]
     passages = {c.seq: renderer.passage(c) for c in chunks}
     prompts = [renderer.render(conversation(n, chunks), passages) for n in (1, 2, 3)]
-    for earlier, later in zip(prompts, prompts[1:], strict=False):
+    for earlier, later in itertools.pairwise(prompts):
         # What opens the answer may be written differently once the answer stands there; all before it may not.
         opening = renderer._template.pieces(("user",))[-1]
         kept = len(earlier.token_ids) - len(opening)

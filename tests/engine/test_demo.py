@@ -1,0 +1,36 @@
+"""`make demo` with the embedded models, as a new user runs it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+def test_the_demo_ends_in_cited_answers(tmp_path: Path) -> None:
+    shutil.copytree(SAMPLE, tmp_path / "data" / "sample")
+    command = [sys.executable, "-m", "rag.demo"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0
+    assert done.stdout.count("Question:") == 3
+    reused = [(int(a), int(b)) for a, b in re.findall(r"(\d+) of (\d+) prompt tokens reused", done.stdout)]
+    assert reused[0][0] == 0
+    assert all(cached > 2000 for cached, _ in reused[1:])
+    cited = re.search(r"(\d) of 3 answers carry citations", done.stdout)
+    assert cited
+    assert int(cited[1]) >= 1
+    assert re.search(r"First token cold \d+ ms, warm \d+ ms: \d+ times sooner", done.stdout)
+    left = [
+        p.info["cmdline"]
+        for p in psutil.process_iter(["cmdline"])
+        if str(tmp_path) in " ".join(p.info["cmdline"] or [])
+    ]
+    assert left == []
