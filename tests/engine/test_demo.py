@@ -18,7 +18,7 @@ def test_the_demo_ends_in_cited_answers(tmp_path: Path) -> None:
     shutil.copytree(SAMPLE, tmp_path / "data" / "sample")
     command = [sys.executable, "-m", "rag.demo"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
-    print(done.stdout, done.stderr)
+    print(done.stdout, done.stderr)  # noqa: T201 - shown when the test fails
     assert done.returncode == 0
     assert done.stdout.count("Question:") == 3
     reused = [(int(a), int(b)) for a, b in re.findall(r"(\d+) of (\d+) prompt tokens reused", done.stdout)]
