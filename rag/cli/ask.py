@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.cli.options import AsJson, Config, DataDir, Url, load_settings
+from rag.cli.options import AsJson, Config, DataDir, Url, in_utf8, load_settings
 from rag.cli.output import place, say, say_json
 from rag.cli.running import DEFAULT_URL, is_local, running
 
@@ -19,7 +19,7 @@ _CONNECT_S = 10.0
 
 
 def ask(
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What you want to know.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What you want to know.", callback=in_utf8)],
     *,
     collection: Annotated[
         str | None,

@@ -1,5 +1,6 @@
 """The top frame of every command: what goes wrong becomes a message and an exit code, never a traceback."""
 
+import errno
 import os
 import sys
 import traceback
@@ -12,6 +13,8 @@ from typer.exceptions import Abort, TyperException
 from rag.cli.output import note, say_json
 from rag.errors import ConfigError, RagError
 
+# What an operating system says of a disk, not of a mistake of ours.
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
@@ -52,10 +55,18 @@ def _run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the top frame
-        written = _write_crash(arguments)
-        message = f"{type(error).__name__}: {error}. This is a bug; {written}."
-        return _tell(message.replace("\n", " "), "internal_error", 1, as_json=as_json)
+        return _unforeseen(error, arguments, as_json=as_json)
     return status if isinstance(status, int) else 0
+
+
+def _unforeseen(error: Exception, arguments: Sequence[str], *, as_json: bool) -> int:
+    if isinstance(error, OSError) and error.errno in _DISK:
+        place = str(_data_dir(arguments))
+        message = f"The disk refuses: {error}. Free space on it or check the rights of {place!r}, and run this again."
+        return _tell(message, "disk_error", 1, as_json=as_json)
+    written = _write_crash(arguments)
+    message = f"{type(error).__name__}: {error}. This is a bug; {written}."
+    return _tell(message.replace("\n", " "), "internal_error", 1, as_json=as_json)
 
 
 def _tell(message: str, code: str | None, status: int, *, as_json: bool) -> int:

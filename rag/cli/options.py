@@ -24,6 +24,19 @@ Url = Annotated[
 Collection = Annotated[str, typer.Option("-c", "--collection", help="Name or id of a collection.", show_default=True)]
 
 
+def in_utf8(text: str | None) -> str | None:
+    """The text of an argument, as it came.
+
+    Raises:
+        BadParameter: its bytes are no UTF-8, so that no model and no JSON can take it.
+    """
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:
+        raise typer.BadParameter(f"{text!r} is not UTF-8 from character {error.start} on") from None
+    return text
+
+
 def load_settings(data_dir: Path | None, config: Path | None, **sections: Mapping[str, object]) -> "Loaded":
     """Settings from all sources, with a command's options as the strongest.
 

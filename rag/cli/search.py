@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.cli.options import AsJson, Collection, Config, DataDir, load_settings
+from rag.cli.options import AsJson, Collection, Config, DataDir, in_utf8, load_settings
 from rag.cli.output import note, place, say, say_json
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ Query = tuple[object, str]  # the caller's id, the text
 
 
 def search(
-    query: Annotated[str | None, typer.Argument(metavar="QUERY", help="What to look for.", show_default=False)] = None,
+    query: Annotated[
+        str | None, typer.Argument(metavar="QUERY", help="What to look for.", show_default=False, callback=in_utf8)
+    ] = None,
     *,
     collection: Collection = "default",
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many hits.")] = 8,
@@ -77,12 +79,11 @@ def _parse(lines: Iterable[str]) -> Iterator[Query]:
         try:
             each = json.loads(line)
             query = (each["id"], each["query"])
-        except (ValueError, KeyError, TypeError):
-            query = (None, None)
-        if not isinstance(query[1], str):
+            query[1].encode()  # JSON can spell half a character, which no model takes
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ConfigError(
                 f'Line {number} of the queries is {line.strip()[:100]!r}. Write {{"id": "q1", "query": "text"}} there.'
-            )
+            ) from None
         yield query
 
 

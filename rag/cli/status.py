@@ -61,8 +61,8 @@ def _embedding(settings: "Settings") -> Json:
 
 
 def _collections(settings: "Settings") -> list[Json]:
-    """The collections of the store. Without their chat model's tokenizer, tokens are not known."""
-    from rag.errors import ConfigError
+    """The collections of the store. Without their chat model's tokenizer or a token store, tokens are not known."""
+    from rag.errors import ConfigError, CorpusError
     from rag.store import Store
 
     store = Store(settings.data_dir)
@@ -70,7 +70,7 @@ def _collections(settings: "Settings") -> list[Json]:
         infos = [asdict(info) for info in store.collections()]
         try:
             return _described(store, [info["id"] for info in infos], settings)
-        except ConfigError as error:
+        except (ConfigError, CorpusError) as error:
             note(f"note: tokens are not counted. {error}")
             return infos
     finally:

@@ -105,14 +105,15 @@ class Batcher:
         loop = asyncio.get_running_loop()
         while batch := self._next_batch():
             encode = self.encoder.encode_queries if batch[0].query else self.encoder.encode_documents
-            try:
-                vectors = await loop.run_in_executor(self._executor, encode, [entry.text for entry in batch])
-            except (RuntimeError, MemoryError) as error:  # torch raises RuntimeError for everything, out of memory too
+            encoding = loop.run_in_executor(self._executor, encode, [entry.text for entry in batch])
+            await asyncio.wait([encoding])
+            # Whatever it was, it is its callers': a worker that ended with it would leave them waiting for ever.
+            if error := encoding.exception():
                 for entry in batch:
                     if not entry.future.done():
                         entry.future.set_exception(error)
                 continue
-            for entry, vector in zip(batch, vectors, strict=True):
+            for entry, vector in zip(batch, encoding.result(), strict=True):
                 if not entry.future.done():
                     entry.future.set_result(vector)
 

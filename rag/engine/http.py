@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from rag.engine.base import EngineInfo
-from rag.errors import EngineError, EngineUnavailable, InvalidRequest
+from rag.errors import ConfigError, EngineError, EngineUnavailable, InvalidRequest
 from rag.types import Delta, Sampling, Tokens, Usage
 
 _CACHE_CONFIG = re.compile(r"^vllm:cache_config_info\{(.*)\} ", re.MULTILINE)
@@ -21,7 +21,12 @@ class VllmEngine:
     """One vLLM server. Prompts go to `/v1/completions` as token ids, so no template touches them again."""
 
     def __init__(self, url: str, api_key: str | None = None) -> None:
-        """Prepare to talk to the server at `url` (with or without `/v1`). Nothing is sent yet."""
+        """Prepare to talk to the server at `url` (with or without `/v1`). Nothing is sent yet.
+
+        Raises:
+            ConfigError: `url` is no address of a server.
+        """
+        _check_url(url)
         self.url = url.rstrip("/").removesuffix("/v1")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
@@ -110,6 +115,17 @@ class VllmEngine:
         return EngineUnavailable(
             f"The engine at {self.url} is not reachable ({type(error).__name__}). Check that it runs; see `rag status`."
         )
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        is_server = False
+    else:
+        is_server = parts.scheme in {"http", "https"} and bool(parts.host)
+    if not is_server:
+        raise ConfigError(f"The engine's URL {url!r} is none. Name one such as http://127.0.0.1:8001 by --engine-url.")
 
 
 def _delta(url: str, data: str) -> Delta:

@@ -35,6 +35,7 @@ class LocalEngine:
         self._port = settings.port or _free_port()
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self._log_start = 0  # where in the log the present process begins
         self.url = f"http://127.0.0.1:{self._port}"
         self.log_file = run_dir / "engine.log"
         self.restarts = 0
@@ -96,6 +97,7 @@ class LocalEngine:
         self._run_dir.mkdir(parents=True, exist_ok=True)
         _rotate(self.log_file)
         with self.log_file.open("ab") as output:
+            self._log_start = output.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *engine_command(self._settings, source=self._source, port=self._port, run_dir=self._run_dir),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -115,12 +117,12 @@ class LocalEngine:
                             return
                     await asyncio.sleep(_POLL_S)
                 raise EngineUnavailable(
-                    f"The engine for {self._settings.model!r} ended while starting: {_last_words(self.log_file)} "
-                    f"Its log is {self.log_file}."
+                    f"The engine for {self._settings.model!r} ended while starting: "
+                    f"{_last_words(self.log_file, self._log_start)} Its log is {self.log_file}."
                 )
         raise EngineUnavailable(
             f"The engine for {self._settings.model!r} was not ready after {self._settings.start_timeout_s:g} s: "
-            f"{_last_words(self.log_file)} See {self.log_file}, or raise engine.start_timeout_s."
+            f"{_last_words(self.log_file, self._log_start)} See {self.log_file}, or raise engine.start_timeout_s."
         )
 
     async def _end(self) -> None:
@@ -160,10 +162,10 @@ def _rotate(file: Path) -> None:
         file.replace(file.with_suffix(".log.1"))
 
 
-def _last_words(file: Path) -> str:
-    """The last line of the log that names an error, or the last line."""
+def _last_words(file: Path, start: int) -> str:
+    """The last line of the log from `start` on that names an error, or the last line."""
     with file.open("rb") as log_file:
-        log_file.seek(max(0, file.stat().st_size - _TAIL_BYTES))
+        log_file.seek(max(start, file.stat().st_size - _TAIL_BYTES))
         lines = [line.strip() for line in log_file.read().decode("utf-8", "replace").splitlines() if line.strip()]
     errors = [line for line in lines if "Error" in line and not line.startswith(("Traceback", "File"))]
     return repr((errors or lines or ["(its log is empty)"])[-1][-300:]) + "."

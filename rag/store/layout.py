@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.errors import CorpusError
+from rag.errors import ConfigError, CorpusError
 from rag.types import CollectionId
 
 FORMAT = 1
@@ -86,12 +86,19 @@ def check_format(data_dir: Path) -> None:
 
     Raises:
         CorpusError: a newer version wrote it, or FORMAT is damaged.
+        ConfigError: it cannot be a data directory: no folder, no right to read it, or no UTF-8 name.
     """
     file = data_dir / "FORMAT"
+    try:
+        str(data_dir).encode()  # faiss and JSON take no other name
+    except UnicodeEncodeError:
+        raise ConfigError(f"The data directory {str(data_dir)!r} is not named in UTF-8. Rename it.") from None
     try:
         found = int(file.read_text("ascii"))
     except FileNotFoundError:
         return
+    except (NotADirectoryError, PermissionError) as error:
+        raise _unusable(data_dir, error) from None
     except ValueError:
         raise CorpusError(f"The layout version is damaged: {str(file)!r}. Write {FORMAT} into it.") from None
     if found > FORMAT:
@@ -102,11 +109,25 @@ def check_format(data_dir: Path) -> None:
 
 
 def mark_format(data_dir: Path) -> None:
-    """Nothing; `data_dir` exists and says which layout it has."""
+    """Nothing; `data_dir` exists and says which layout it has.
+
+    Raises:
+        CorpusError, ConfigError: as `check_format`.
+    """
     check_format(data_dir)
-    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(data_dir, error) from None
     if not (data_dir / "FORMAT").exists():
         write_durably(data_dir / "FORMAT", f"{FORMAT}\n")
+
+
+def _unusable(data_dir: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"The data directory {str(data_dir)!r} cannot be used: {error.strerror or error}. "
+        "Name a folder of yours by --data-dir."
+    )
 
 
 def write_durably(file: Path, text: str) -> None:

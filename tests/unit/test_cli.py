@@ -1,7 +1,9 @@
 """What each command prints and how it ends. A small random model stands for the real ones."""
 
+import errno
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -120,6 +122,16 @@ def rag(place: Path, capsys: pytest.CaptureFixture[str]) -> Rag:
         (["collections", "delete", "default"], 2, "config_error", "Add --yes"),
         (["config", "--config", "none.toml"], 2, "config_error", "'none.toml' does not exist"),
         (["serve", "--host", "0.0.0.0"], 2, "config_error", "--insecure-no-auth"),
+        (["serve", "--host", "no.such.host.invalid", "--insecure-no-auth"], 2, "config_error", "is not known"),
+        (["serve", "--port", "0", "--engine-url", "http://127.0.0.1:1"], 3, "engine_unavailable", "is not reachable"),
+        (["serve", "--port", "0", "--engine-url", "nonsense"], 2, "config_error", "'nonsense' is none"),
+        (["serve", "--port", "0", "--engine-url", "http://[::1"], 2, "config_error", "'http://[::1' is none"),
+        (["serve", "--port", "0", "--model", "./nothing"], 2, "config_error", "'./nothing' is not a model"),
+        (["search", "half a \udcff"], 2, "config_error", "is not UTF-8"),
+        (["ask", "half a \udcff"], 2, "config_error", "is not UTF-8"),
+        (["search", "x", "--data-dir", "bad.jsonl"], 2, "config_error", "'bad.jsonl' cannot be used"),
+        (["ingest", "bad.jsonl", "--data-dir", "bad.jsonl"], 2, "config_error", "'bad.jsonl' cannot be used"),
+        (["ingest", "bad.jsonl", "--data-dir", "half \udcff"], 2, "config_error", "is not named in UTF-8"),
         (["dance"], 2, "config_error", "dance"),
     ],
     ids=lambda wrong: " ".join(wrong[0]),
@@ -344,3 +356,39 @@ def test_a_broken_pipe_is_quiet(place: Path) -> None:
 
     assert done.stderr == b""
     assert done.returncode != 0
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_refuses_is_no_bug_and_searches_go_on(
+    rag: Rag, place: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (place / "new.md").write_text("# The red office\n")
+    honest = Path.mkdir
+
+    def refuse(path: Path, *args: object, **keywords: object) -> None:
+        if path.name == "run":
+            raise OSError(number, os.strerror(number), str(path))
+        honest(path, *args, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    done = rag("serve", "--port", "0", "--engine-url", "http://127.0.0.1:1")
+    assert done.status == 1
+    assert os.strerror(number) in done.err
+    assert "Free space" in done.err
+    assert "bug" not in done.err
+    assert rag("search", "red door").status == 0
+
+
+def test_a_full_disk_leaves_the_last_generation(rag: Rag, place: Path) -> None:
+    (place / "new.md").write_text("The office has a red door. " * 2000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16384, limits[1]))
+    try:
+        done = rag("ingest", "new.md")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert done.status == 1
+    assert "Free disk space" in done.err
+    assert "bug" not in done.err
+    found = rag("search", "red door", "--json")
+    assert (found.status, found.json["generation"]) == (0, 1)
