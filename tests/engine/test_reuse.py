@@ -121,29 +121,6 @@ def test_the_longest_prompt_that_fits_is_taken_and_the_next_refused(service) -> 
     assert answer.usage.prompt_tokens + 5 <= 8192
 
 
-def test_a_client_that_leaves_frees_the_engine(service) -> None:
-    endless = {"2": -100}  # no end-of-turn token, so only the client can end it soon
-    stream = ask(service, "Talk on.", stream=True, max_tokens=3000, logit_bias=endless)
-    next(iter(stream))
-    wait_for(lambda: running(service) == 1)
-    stream.close()
-    wait_for(lambda: running(service) == 0)
-
-
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + 10  # vLLM's gauges follow its steps with a delay
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def running(service) -> float:
-    metrics = httpx2.get(f"{service.engine_url}/metrics").text
-    return sum(
-        float(line.split()[-1]) for line in metrics.splitlines() if line.startswith("vllm:num_requests_running{")
-    )
-
-
 def test_quotes_are_the_source_text_at_their_offsets(service) -> None:
     checked = 0
     for question in QUESTIONS:
