@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from rag.types import Citation, Hit, Message, Prompt, Sampling, Segment, Shown, Usage
+from rag.types import Citation, Hit, Message, Prompt, Sampling, Segment, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +44,6 @@ class Report:
     n_markers_removed: int
     reuse: Reuse
     timings_ms: dict[str, float]
-
-    @property
-    def shown(self) -> tuple[Shown, ...]:
-        """The passages of the prompt."""
-        return self.prompt.shown
 
 
 Event = str | Citation | Report

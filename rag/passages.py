@@ -35,6 +35,7 @@ class Passages:
         self._renderer = renderer
         self._store = tokens
         self._shared: OrderedDict[tuple[str, int, int], SharedPrefix] = OrderedDict()
+        self._n_tokens: dict[tuple[str, int], int] = {}  # of generations that are filled
         self._a_label = len(renderer.label(_A_LABEL))
 
     def tokens(self, chunks: Sequence[Chunk]) -> dict[int, Tokens]:
@@ -62,12 +63,13 @@ class Passages:
         return self._shared[key]
 
     def fill(self, generation: Generation) -> int:
-        """Make and store the arrays of all chunks of a generation. The number of their tokens."""
-        chunks = generation.ordered_chunks()
-        return sum(
-            sum(map(len, self.tokens(chunks[start : start + _BATCH]).values()))
-            for start in range(0, len(chunks), _BATCH)
-        )
+        """Make and store the arrays of all chunks of a generation. The number of their tokens, counted once."""
+        key = (generation.info.id, generation.number)
+        if key not in self._n_tokens:
+            chunks = generation.ordered_chunks()
+            batches = (chunks[start : start + _BATCH] for start in range(0, len(chunks), _BATCH))
+            self._n_tokens[key] = sum(len(array) for batch in batches for array in self.tokens(batch).values())
+        return self._n_tokens[key]
 
     def close(self) -> None:
         """Close the store of token arrays."""
