@@ -121,6 +121,33 @@ def test_the_longest_prompt_that_fits_is_taken_and_the_next_refused(service) -> 
     assert answer.usage.prompt_tokens + 5 <= 8192
 
 
+def test_a_client_that_leaves_frees_the_engine(service) -> None:
+    endless = {"2": -100}  # no end-of-turn token, so the answer would go on to its limit
+    finished = engine_metric(service, "vllm:request_success_total")
+    messages = [{"role": "user", "content": "Talk on."}]
+    stream = service.client.chat.completions.create(
+        model=f"{service.model}:plain", messages=messages, stream=True, max_tokens=8000, logit_bias=endless
+    )
+    for _ in range(4):
+        next(stream)
+    stream.close()
+    wait_until_idle(service)
+    assert engine_metric(service, "vllm:request_success_total") == finished  # vLLM does not count one that was aborted
+
+
+def wait_until_idle(service) -> None:
+    deadline, made, was_made = time.monotonic() + 30, 0.0, -1.0
+    while made != was_made or engine_metric(service, "vllm:num_requests_running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)  # vLLM's gauges follow its steps with a delay
+        made, was_made = engine_metric(service, "vllm:generation_tokens_total"), made
+
+
+def engine_metric(service, name: str) -> float:
+    metrics = httpx2.get(f"{service.engine_url}/metrics", timeout=30).text
+    return sum(float(line.split()[-1]) for line in metrics.splitlines() if line.startswith(f"{name}{{"))
+
+
 def test_quotes_are_the_source_text_at_their_offsets(service) -> None:
     checked = 0
     for question in QUESTIONS:
