@@ -123,6 +123,7 @@ def test_the_longest_prompt_that_fits_is_taken_and_the_next_refused(service) -> 
 
 def test_a_client_that_leaves_frees_the_engine(service) -> None:
     endless = {"2": -100}  # no end-of-turn token, so the answer would go on to its limit
+    wait_until_idle(service)
     finished = engine_metric(service, "vllm:request_success_total")
     messages = [{"role": "user", "content": "Talk on."}]
     stream = service.client.chat.completions.create(
