@@ -47,6 +47,13 @@ class EngineSettings(_Section):
     )
     urls: tuple[str, ...] = Field((), description="Base URLs of running vLLM servers; empty starts a local one.")
     api_key: SecretStr | None = Field(None, description="Key sent to the engines at engine.urls.")
+    kv_events: tuple[str, ...] = Field(
+        (),
+        description="ZMQ addresses of the KV events of engine.urls, in their order; empty: what they hold is guessed.",
+    )
+    kv_replay: tuple[str, ...] = Field(
+        (), description="ZMQ addresses where they repeat missed KV events, in the same order; empty: nowhere."
+    )
     port: int = Field(0, ge=0, le=65535, description="Port of the local engine on loopback; 0 takes a free one.")
     block_size: int | None = Field(None, description="Tokens in a KV block; unset: 32 on CPU, vLLM's choice on a GPU.")
     max_model_len: int | None = Field(None, ge=64, description="Window in tokens; unset: the model's own.")
@@ -78,14 +85,26 @@ class IngestSettings(_Section):
 class RetrieveSettings(_Section):
     """Which chunks a question gets."""
 
-    top_k: int = Field(8, ge=1, le=1000, description="Chunks retrieved for a question.")
+    top_k: int = Field(10, ge=1, le=1000, description="Chunks retrieved for a question.")
+    keep_ratio: float = Field(
+        0.7, ge=0, le=1, description="Share of the best score below which a retrieved chunk is left out; 0 keeps all."
+    )
 
 
 class PromptSettings(_Section):
     """What stands in a prompt."""
 
     shared_prefix_tokens: int = Field(
-        6000, ge=0, description="Largest run of documents that every prompt of a collection starts with; 0: none."
+        6000, ge=0, description="A collection of at most so many tokens stands whole at the start of every prompt."
+    )
+    topic_tokens: int = Field(
+        2000, ge=0, description="Tokens of a topic's own chunks, into which a larger collection is cut; 0: no topics."
+    )
+    near_tie: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="Share by which a chunk may score less than the one whose place it takes for reuse.",
     )
     answer_tokens: int = Field(1024, ge=1, description="Answer length where a request names none.")
 
@@ -95,6 +114,10 @@ class CacheSettings(_Section):
 
     sharing: Literal["group", "collection"] = Field(
         "group", description="group: an access group shares with itself; collection: all who may read the same."
+    )
+    warm: bool = Field(True, description="Compute shared prefixes ahead of their first user, while engines are idle.")
+    prefix_share: float = Field(
+        0.6, ge=0, le=1, description="Share of an engine's KV cache that prefixes computed ahead may take."
     )
 
 

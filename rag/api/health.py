@@ -47,6 +47,10 @@ async def metrics(rooms: RoomsDep) -> Response:
         rooms.metrics.engine_up.labels(url).set(slot.info is not None)
         rooms.metrics.engine_restarts.labels(url).set(slot.local.restarts if slot.local else 0)
         rooms.metrics.reuse_proven.labels(url).set(slot.reuse is Reuse.ON)
+        rooms.metrics.mirror_live.labels(url).set(slot.held.is_live)
+        rooms.metrics.event_gaps.labels(url).set(slot.events.n_gaps if slot.events else 0)
+        rooms.metrics.event_replays.labels(url).set(slot.events.n_replays if slot.events else 0)
+        rooms.metrics.prediction_error.labels(url).set(slot.accuracy.error or 0)
     return PlainTextResponse(rooms.metrics.render(), media_type="text/plain; version=0.0.4")
 
 
@@ -62,4 +66,6 @@ def _engine(slot: Slot, rooms: Rooms) -> Json:
         "kv_tokens": info.kv_tokens if info else None,
         "restarts": slot.local.restarts if slot.local else 0,
         "reuse": slot.reuse.value,
+        "mirror": slot.held.state.value,
+        "prediction_error": slot.accuracy.error,
     }

@@ -2,22 +2,28 @@
 
 from rag.engine.base import Engine, EngineInfo
 from rag.engine.command import is_cpu_build
+from rag.engine.events import EventAddresses, KvEvents
 from rag.engine.fake import FakeEngine
 from rag.engine.http import VllmEngine
 from rag.engine.launch import LocalEngine
-from rag.engine.pool import EnginePool, Slot, Ticket
+from rag.engine.pool import EnginePool, Ticket
 from rag.engine.probe import Reuse, probe_reuse
+from rag.engine.slot import Slot, local_slot, running_slots
 
 __all__ = [
     "Engine",
     "EngineInfo",
     "EnginePool",
+    "EventAddresses",
     "FakeEngine",
+    "KvEvents",
     "LocalEngine",
     "Reuse",
     "Slot",
     "Ticket",
     "VllmEngine",
     "is_cpu_build",
+    "local_slot",
     "probe_reuse",
+    "running_slots",
 ]

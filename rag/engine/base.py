@@ -31,11 +31,12 @@ class Engine(Protocol):
         """
 
     def stream(
-        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str
+        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str, report: bool = False
     ) -> AsyncGenerator[Delta, None]:
         """Pieces of the answer as they are made, the last with `usage`. Closing the generator ends the request.
 
         salt: keys and values are shared only among requests with the same one.
+        report: an engine that publishes what it stores shall do so for the blocks that this request reuses, too.
 
         Raises:
             EngineUnavailable: not reachable, or it died before or while answering.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from rag.engine.events import EventAddresses
 from rag.errors import ConfigError
 from rag.settings import EngineSettings
 
@@ -31,7 +32,7 @@ def is_cpu_build() -> bool:
     raise ConfigError("No vLLM is installed. Run `make setup`, or name a running engine by --engine-url.")
 
 
-def engine_command(settings: EngineSettings, *, source: str, port: int, run_dir: Path) -> list[str]:
+def engine_command(settings: EngineSettings, *, source: str, port: int, addresses: EventAddresses) -> list[str]:
     """The command that serves the model at `source` on loopback, with all that reuse needs switched on."""
     words = [sys.executable, "-m", "rag.engine.guard", str(os.getpid())]
     # The `vllm` command of the CPU build asks for the metadata of a distribution that is not there.
@@ -42,7 +43,8 @@ def engine_command(settings: EngineSettings, *, source: str, port: int, run_dir:
     words += ["--model", source, "--served-model-name", name]
     words += ["--host", "127.0.0.1", "--port", str(port)]
     words += ["--enable-prefix-caching", "--enable-prompt-tokens-details", "--prefix-caching-hash-algo", "sha256_cbor"]
-    events = {"enable_kv_cache_events": True, "publisher": "zmq", "endpoint": _events_endpoint(run_dir)}
+    events: dict[str, object] = {"enable_kv_cache_events": True, "publisher": "zmq"}
+    events |= {"endpoint": addresses.events, "replay_endpoint": addresses.replay}
     words += ["--kv-events-config", json.dumps(events), "--disable-uvicorn-access-log"]
     block_size = settings.block_size
     if is_cpu_build():
@@ -66,9 +68,10 @@ def engine_environment(settings: EngineSettings, *, source: str, inherited: Mapp
     return environment
 
 
-def _events_endpoint(run_dir: Path) -> str:
+def event_addresses(run_dir: Path) -> EventAddresses:
+    """Where a local engine publishes: sockets in `run_dir`, or in a new folder if that path is too long."""
     # An ipc address is bound by vLLM and seen by this machine's user alone; a tcp one it would connect to.
-    path = run_dir.resolve() / "kv-events"
-    if len(str(path)) > _MAX_SOCKET_PATH:
-        path = Path(tempfile.mkdtemp(prefix="prefixrag-")) / "kv-events"
-    return f"ipc://{path}"
+    folder = run_dir.resolve()
+    if len(str(folder / "kv-events")) > _MAX_SOCKET_PATH:
+        folder = Path(tempfile.mkdtemp(prefix="prefixrag-"))
+    return EventAddresses(events=f"ipc://{folder / 'kv-events'}", replay=f"ipc://{folder / 'kv-replay'}")

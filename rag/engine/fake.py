@@ -46,10 +46,10 @@ class FakeEngine:
         return self._info
 
     async def stream(
-        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str
+        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str, report: bool = False
     ) -> AsyncGenerator[Delta, None]:
-        """Pieces of the reply."""
-        del request_id
+        """Pieces of the reply. It publishes nothing, so it has nothing to report."""
+        del request_id, report
         self.salts.append(salt)
         block_size = self._info.block_size
         chain = block_chain(token_ids, block_size, salt)

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 
 from rag.engine.base import EngineInfo
+from rag.engine.wire import REPORT_SESSION
 from rag.errors import ConfigError, EngineError, EngineUnavailable, InvalidRequest
 from rag.types import Delta, Sampling, Tokens, Usage
 
@@ -15,6 +16,8 @@ _CACHE_CONFIG = re.compile(r"^vllm:cache_config_info\{(.*)\} ", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 # The engine's own limits do the waiting; a silent one is found by the request's deadline.
 _TIMEOUT = httpx2.Timeout(None, connect=5.0)
+# Extra arguments that an engine does not know are ignored by it.
+_REPORT = {"vllm_xargs": {"kv_cache_report_mode": "full", "session_id": REPORT_SESSION}}
 
 
 class VllmEngine:
@@ -54,10 +57,10 @@ class VllmEngine:
         )
 
     async def stream(
-        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str
+        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str, report: bool = False
     ) -> AsyncGenerator[Delta, None]:
         """Pieces of the answer as they are made, the last with `usage`."""
-        body = self._body(token_ids, sampling, salt)
+        body = self._body(token_ids, sampling, salt) | (_REPORT if report else {})
         try:
             async with self._client.stream(
                 "POST", "/v1/completions", json=body, headers={"X-Request-Id": request_id}

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import structlog
 
-from rag.engine.command import engine_command, engine_environment
+from rag.engine.command import engine_command, engine_environment, event_addresses
 from rag.errors import EngineUnavailable
 from rag.settings import EngineSettings
 
@@ -38,6 +38,7 @@ class LocalEngine:
         self._log_start = 0  # where in the log the present process begins
         self.url = f"http://127.0.0.1:{self._port}"
         self.log_file = run_dir / "engine.log"
+        self.addresses = event_addresses(run_dir)
         self.restarts = 0
 
     @property
@@ -99,7 +100,7 @@ class LocalEngine:
         with self.log_file.open("ab") as output:
             self._log_start = output.tell()
             self._process = await asyncio.create_subprocess_exec(
-                *engine_command(self._settings, source=self._source, port=self._port, run_dir=self._run_dir),
+                *engine_command(self._settings, source=self._source, port=self._port, addresses=self.addresses),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -2,31 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
-from rag.engine.base import Engine, EngineInfo
-from rag.engine.launch import LocalEngine
+from rag.engine.base import EngineInfo
+from rag.engine.pace import measure_pace
 from rag.engine.probe import ADVICE, Reuse, probe_reuse
+from rag.engine.slot import Slot
 from rag.errors import ConfigError, EngineError, EngineUnavailable
 from rag.plan import BlockName, Held, block_chain
-from rag.types import Delta, Prompt, Sampling
+from rag.types import Delta, Prompt, Sampling, Usage
 
 log = structlog.get_logger()
 
-
-@dataclass(slots=True, kw_only=True)
-class Slot:
-    """One engine and what is known of it."""
-
-    engine: Engine
-    local: LocalEngine | None = None
-    info: EngineInfo | None = None  # None: not ready
-    reuse: Reuse = Reuse.UNREPORTED
-    held: Held = field(default_factory=lambda: Held(None))
-    n_running: int = 0
+_WAITS = 1.5  # times what the requests before should take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +31,11 @@ class Ticket:
     salt: str
     chain: tuple[BlockName, ...]
     predicted_cached_tokens: int
+
+    @property
+    def missing(self) -> tuple[BlockName, ...]:
+        """The blocks that the engine must compute."""
+        return self.chain[self.predicted_cached_tokens // self.info.block_size :]
 
 
 class EnginePool:
@@ -69,60 +66,114 @@ class EnginePool:
                 )
         return first
 
-    async def ticket(self, prompt: Prompt, salt: str, *, wait_s: float) -> Ticket:
-        """The best engine for a prompt: the one that holds most of it, then the least busy one.
+    def ready(self) -> list[Slot]:
+        """The engines that can be asked."""
+        return [slot for slot in self.slots if slot.info]
+
+    async def some_ready(self, wait_s: float) -> None:
+        """Return once an engine can be asked.
+
+        Raises:
+            EngineUnavailable: none could within `wait_s`.
+        """
+        try:
+            async with asyncio.timeout(wait_s), self._changed:
+                await self._changed.wait_for(self.ready)
+        except TimeoutError:
+            raise EngineUnavailable(
+                f"No engine got ready within {wait_s:g} s. It may be starting: try again, and see `rag status`."
+            ) from None
+
+    async def ticket(self, prompt: Prompt, salt: str, *, wait_s: float, slot: Slot | None = None) -> Ticket:
+        """A prompt's way to `slot`, or to the best engine: the one that holds most of it, then the least busy one.
+
+        While another request computes most of what this one misses, it waits for that one's first token, at most
+        as long as that should take.
 
         Raises:
             EngineUnavailable: no engine got ready within `wait_s`.
         """
-        await self._some_ready(wait_s)
-        tickets = [_ticket(slot, info, prompt, salt) for slot in self.slots if (info := slot.info)]
-        return max(tickets, key=lambda ticket: (ticket.predicted_cached_tokens, -ticket.slot.n_running))
+        await self.some_ready(wait_s)
+        ticket = self._best(prompt, salt, slot)
+        flight = ticket.slot.flights.shared(ticket.missing)
+        if flight:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_WAITS * ticket.slot.queue_ms / 1000):
+                    await flight.landed.wait()
+            await self.some_ready(wait_s)
+            ticket = self._best(prompt, salt, ticket.slot)
+        return ticket
 
     async def stream(self, ticket: Ticket, sampling: Sampling, *, request_id: str) -> AsyncGenerator[Delta, None]:
         """The engine's answer. What the engine computes on the way is noted as held."""
-        slot, prompt, block_size = ticket.slot, ticket.prompt, ticket.info.block_size
+        slot, prompt = ticket.slot, ticket.prompt
+        held = slot.held  # a restart puts another in its place
         token_ids = list(prompt.token_ids)
+        n_new = len(token_ids) - ticket.predicted_cached_tokens
+        flight = slot.flights.start(ticket.missing)
         slot.n_running += 1
-        deltas = slot.engine.stream(prompt.token_ids, sampling, salt=ticket.salt, request_id=request_id)
+        slot.n_waiting_tokens += n_new
+        deltas = slot.engine.stream(
+            prompt.token_ids, sampling, salt=ticket.salt, request_id=request_id, report=held.must_report(ticket.chain)
+        )
         try:
             async for delta in deltas:
-                if not token_ids[len(prompt.token_ids) :]:
-                    slot.held.admit(ticket.chain)
+                if not flight.landed.is_set():
+                    held.admit(ticket.chain)
+                    slot.flights.land(flight)
+                    slot.n_waiting_tokens -= n_new
                 token_ids += delta.token_ids
-                if delta.usage and ticket.predicted_cached_tokens and delta.usage.cached_tokens == 0:
-                    slot.held.clear()  # it restarted, or its cache was cleared
+                if delta.usage:
+                    _compare(ticket, held, delta.usage)
                 yield delta
             # The last token was sampled but never run through the model: its keys and values do not exist.
-            slot.held.admit(block_chain(token_ids[:-1], block_size, ticket.salt))
+            held.admit(block_chain(token_ids[:-1], ticket.info.block_size, ticket.salt))
         except EngineUnavailable:
-            # A local engine is watched by its process; of a remote one this is the only sign.
-            if slot.local is None:
-                slot.held.clear()
+            # A local engine is watched by its process, one that publishes says itself when it began anew; of any
+            # other this is the only sign.
+            if slot.local is None and not held.is_live:
+                held.clear()
             raise
         finally:
             slot.n_running -= 1
+            if not flight.landed.is_set():
+                slot.flights.land(flight)
+                slot.n_waiting_tokens -= n_new
             await deltas.aclose()
 
     async def close(self) -> None:
         """Stop the local engines and let go of the others."""
         for slot in self.slots:
+            if slot.events:
+                await slot.events.stop()
             await slot.engine.close()
             if slot.local:
                 await slot.local.stop()
 
     async def _on_state(self, slot: Slot, is_up: bool) -> None:  # noqa: FBT001 - the only news there is
         if not is_up:
-            slot.info = None
+            slot.info, slot.held = None, Held(None)
+            if slot.events:
+                await slot.events.stop()
             return
         info = await slot.engine.info()
         slot.held = Held(info.kv_tokens // info.block_size if info.kv_tokens else None)
+        if slot.events:
+            await slot.events.start(slot.held)
         try:
             slot.reuse = await probe_reuse(slot.engine, info)
+            if slot.reuse is Reuse.ON:
+                slot.pace = await measure_pace(slot.engine, info)
         except EngineError as error:
             raise EngineUnavailable(f"The engine at {slot.engine.url} fails its first request: {error}") from None
         log.info(
-            "engine_ready", url=slot.engine.url, model=info.model, reuse=slot.reuse.value, kv_tokens=info.kv_tokens
+            "engine_ready",
+            url=slot.engine.url,
+            model=info.model,
+            reuse=slot.reuse.value,
+            kv_tokens=info.kv_tokens,
+            new_token_ms=round(slot.pace.new_ms, 4),
+            cached_token_ms=round(slot.pace.cached_ms, 5),
         )
         if slot.reuse is not Reuse.ON:
             log.warning("reuse_not_proven", url=slot.engine.url, advice=ADVICE[slot.reuse])
@@ -130,14 +181,10 @@ class EnginePool:
             slot.info = info
             self._changed.notify_all()
 
-    async def _some_ready(self, wait_s: float) -> None:
-        try:
-            async with asyncio.timeout(wait_s), self._changed:
-                await self._changed.wait_for(lambda: any(slot.info for slot in self.slots))
-        except TimeoutError:
-            raise EngineUnavailable(
-                f"No engine got ready within {wait_s:g} s. It may be starting: try again, and see `rag status`."
-            ) from None
+    def _best(self, prompt: Prompt, salt: str, slot: Slot | None) -> Ticket:
+        slots = [slot] if slot and slot.info else self.ready()
+        tickets = [_ticket(each, each.info, prompt, salt) for each in slots if each.info]
+        return max(tickets, key=lambda ticket: (ticket.predicted_cached_tokens, -ticket.slot.n_running))
 
 
 def _ticket(slot: Slot, info: EngineInfo, prompt: Prompt, salt: str) -> Ticket:
@@ -147,3 +194,23 @@ def _ticket(slot: Slot, info: EngineInfo, prompt: Prompt, salt: str) -> Ticket:
     return Ticket(
         slot=slot, info=info, prompt=prompt, salt=salt, chain=chain, predicted_cached_tokens=n_blocks * info.block_size
     )
+
+
+def _compare(ticket: Ticket, held: Held, usage: Usage) -> None:
+    """Hold what was predicted against what the engine reports of a request."""
+    if usage.cached_tokens is None:
+        return
+    block_size, predicted_tokens = ticket.info.block_size, ticket.predicted_cached_tokens
+    held.observe(ticket.chain, usage.cached_tokens // block_size, n_predicted_blocks=predicted_tokens // block_size)
+    accuracy = ticket.slot.accuracy
+    if accuracy.add(
+        prompt_tokens=usage.prompt_tokens, predicted_tokens=predicted_tokens, cached_tokens=usage.cached_tokens
+    ):
+        log.warning(
+            "prediction_off",
+            url=ticket.slot.engine.url,
+            error=round(accuracy.error or 0.0, 3),
+            mirror=held.state.value,
+            n_blocks=len(held),
+            n_gaps=ticket.slot.events.n_gaps if ticket.slot.events else 0,
+        )

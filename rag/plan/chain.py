@@ -15,10 +15,23 @@ def block_chain(token_ids: Sequence[int], block_size: int, salt: str) -> tuple[B
     Source: vLLM 0.32, v1/core/kv_cache_utils.py (parent hash, token ids, extra keys). The names are our own:
     nothing here depends on how an engine spells them.
     """
+    return continue_chain(root_name(salt), token_ids, block_size)
+
+
+def root_name(salt: str) -> BlockName:
+    """What stands before the first block of every prompt with this salt."""
+    return _name(salt.encode())
+
+
+def continue_chain(name: BlockName, token_ids: Sequence[int], block_size: int) -> tuple[BlockName, ...]:
+    """Names of the full blocks of `token_ids` that follow the block called `name`."""
     tokens = array("I", token_ids)
-    name = hashlib.blake2b(salt.encode(), digest_size=16).digest()
     names = []
     for start in range(0, len(tokens) - block_size + 1, block_size):
-        name = hashlib.blake2b(name + tokens[start : start + block_size].tobytes(), digest_size=16).digest()
+        name = _name(name + tokens[start : start + block_size].tobytes())
         names.append(name)
     return tuple(names)
+
+
+def _name(content: bytes) -> BlockName:
+    return hashlib.blake2b(content, digest_size=16).digest()

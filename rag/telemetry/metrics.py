@@ -30,6 +30,12 @@ class Metrics:
         self.predicted_cached_tokens = Counter(
             "rag_predicted_cached_tokens", "Prompt tokens predicted to be cached.", ["collection"], registry=registry
         )
+        self.misses = Counter(
+            "rag_misses",
+            "Answers whose prompt had a reusable part that the engine computed anew, by the first such part's reason.",
+            ["collection", "reason"],
+            registry=registry,
+        )
         self.prediction_error_tokens = Histogram(
             "rag_prediction_error_tokens",
             "Absolute difference of predicted and reported cached tokens of a request.",
@@ -50,6 +56,24 @@ class Metrics:
         )
         self.reuse_proven = Gauge(
             "rag_engine_reuse_proven", "1 if the probe at start saw a prompt reused.", ["engine"], registry=registry
+        )
+        self.mirror_live = Gauge(
+            "rag_engine_mirror_live",
+            "1 while what the engine holds is known from its events, 0 while it is guessed.",
+            ["engine"],
+            registry=registry,
+        )
+        self.event_gaps = Gauge(
+            "rag_engine_event_gaps", "Times that KV events of the engine were missed.", ["engine"], registry=registry
+        )
+        self.event_replays = Gauge(
+            "rag_engine_event_replays", "Times that KV events were asked for again.", ["engine"], registry=registry
+        )
+        self.prediction_error = Gauge(
+            "rag_engine_prediction_error_ratio",
+            "Share of the prompt tokens of the last 100 requests whose reuse was predicted wrongly.",
+            ["engine"],
+            registry=registry,
         )
 
     def render(self) -> bytes:

@@ -1,0 +1,69 @@
+"""One engine, and what is known of it."""
+
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from rag.engine.accuracy import Accuracy
+from rag.engine.base import Engine, EngineInfo
+from rag.engine.events import EventAddresses, KvEvents
+from rag.engine.flight import Flights
+from rag.engine.http import VllmEngine
+from rag.engine.launch import LocalEngine
+from rag.engine.probe import Reuse
+from rag.errors import ConfigError
+from rag.plan import EngineView, Held, Pace
+from rag.settings import EngineSettings
+
+
+@dataclass(slots=True, kw_only=True)
+class Slot:
+    """One engine and what is known of it."""
+
+    engine: Engine
+    local: LocalEngine | None = None
+    events: KvEvents | None = None  # None: it says nothing of its cache
+    info: EngineInfo | None = None  # None: not ready
+    reuse: Reuse = Reuse.UNREPORTED
+    held: Held = field(default_factory=lambda: Held(None))
+    accuracy: Accuracy = field(default_factory=Accuracy)
+    pace: Pace = field(default_factory=Pace)
+    n_running: int = 0
+    flights: Flights = field(default_factory=Flights)
+    n_waiting_tokens: int = 0  # that prompts without a first token yet have to compute
+
+    @property
+    def queue_ms(self) -> float:
+        """What the prompts before a new one should take to their first tokens."""
+        return self.n_waiting_tokens * self.pace.new_ms
+
+    def view(self) -> EngineView:
+        """The engine as planning sees it. It must be ready."""
+        assert self.info  # noqa: S101
+        return EngineView(held=self.held, block_size=self.info.block_size, pace=self.pace)
+
+
+def local_slot(local: LocalEngine) -> Slot:
+    """A slot for an engine of ours that is yet to start."""
+    return Slot(engine=VllmEngine(local.url), local=local, events=KvEvents(local.addresses))
+
+
+def running_slots(settings: EngineSettings) -> list[Slot]:
+    """A slot for each engine at `engine.urls`.
+
+    Raises:
+        ConfigError: an address is none, or there are other numbers of them than of engines.
+    """
+    n_urls = len(settings.urls)
+    for name, listed in (("kv_events", settings.kv_events), ("kv_replay", settings.kv_replay)):
+        if len(listed) not in (0, n_urls):
+            raise ConfigError(
+                f"engine.{name} lists {len(listed)} addresses {list(listed)!r} for {n_urls} engines. Give one for each "
+                "of engine.urls, in their order, or none."
+            )
+    if settings.kv_replay and not settings.kv_events:
+        raise ConfigError(f"engine.kv_replay is {list(settings.kv_replay)!r} without engine.kv_events. Set both.")
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    slots = [Slot(engine=VllmEngine(url, key)) for url in settings.urls]
+    for slot, events, replay in zip_longest(slots, settings.kv_events, settings.kv_replay):
+        slot.events = KvEvents(EventAddresses(events=events, replay=replay)) if events else None
+    return slots
