@@ -1,15 +1,31 @@
-"""Hits to a prompt that fits: plan, stored tokens, render."""
+"""Hits to a prompt that fits: choose, plan, stored tokens, render."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from rag.applications import Steadiness
 from rag.ask import Ask
+from rag.engine import Slot
 from rag.errors import ContextTooLong, InvalidRequest
-from rag.plan import Dialogue, plan_conversation, read_dialogue
-from rag.rooms import Rooms, shared_budget
+from rag.plan import Choice, Dialogue, Plan, PlannedTurn, plan_conversation, read_dialogue
+from rag.recall import History, Recalled, recall, remember, turn_keys
+from rag.rooms import Rooms
 from rag.store import Generation
-from rag.types import Hit, Prompt
+from rag.types import Chunk, Hit, Prompt
 
 _ANSWER_SHARE = 4  # of the window, what an answer gets unasked at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """A prompt and why it is as it is."""
+
+    prompt: Prompt
+    slot: Slot | None = None  # the engine that it was planned for; None: any
+    history: History = History.NONE
+    application: Steadiness = Steadiness.STEADY
+    why_cold: str = "cold"  # the reason, should the engine not hold what others share
+    n_replaced: int = 0  # hits that gave way to near-tied ones
 
 
 def dialogue_of(ask: Ask) -> Dialogue:
@@ -34,27 +50,95 @@ def answer_tokens(ask: Ask, rooms: Rooms) -> int:
     )
 
 
+def recalled(ask: Ask, dialogue: Dialogue, generation: Generation, rooms: Rooms) -> Recalled:
+    """What the conversation has shown before. Blocks."""
+    return recall(_keys(ask, dialogue, generation, rooms), rooms.turns, generation, rooms.prefixes)
+
+
 def compose(
-    ask: Ask, dialogue: Dialogue, hits: Sequence[Sequence[Hit]], generation: Generation, rooms: Rooms
-) -> Prompt:
+    ask: Ask,
+    dialogue: Dialogue,
+    before: Recalled,
+    hits: Sequence[Sequence[Hit]],
+    salt: str,
+    generation: Generation,
+    rooms: Rooms,
+) -> Composed:
     """The prompt of a conversation with documents. Blocks: it may read token arrays from disk.
+
+    before: of the turns that are known; hits: of the turns behind them.
 
     Raises:
         ContextTooLong: the conversation does not fit the window.
+        EngineUnavailable: no engine is ready.
     """
-    window = rooms.engine.window_tokens
-    shared = rooms.passages.shared(generation, budget_tokens=shared_budget(rooms.settings, window))
-    found = {hit.chunk.seq: hit.chunk for turn in hits for hit in turn if hit.chunk.seq not in shared.tokens}
-    tokens = shared.tokens | rooms.passages.tokens(list(found.values()))
+    application = rooms.applications.look(dialogue.application, ask.group)
+    varies = application is Steadiness.VARIES
+    arrays = rooms.passages.tokens(_chunks(before, hits))
+    n_tokens = {seq: rooms.passages.cost(array) for seq, array in arrays.items()}
+    capacity = rooms.engine.window_tokens - answer_tokens(ask, rooms)
+    prefix, given, slot, n_replaced = before.prefix, before.turns, None, 0
+    if not given:
+        bare = Plan(application=dialogue.application, application_last=varies)
+        first = replace(bare, turns=(PlannedTurn(question=dialogue.turns[0].question),))
+        slot, choice = _first_turn(first, hits[0], salt, n_tokens, capacity, generation, rooms)
+        prefix, given, n_replaced = choice.prefix, (choice.chunks,), len(choice.replaced)
     plan = plan_conversation(
         dialogue,
-        hits,
-        n_tokens={seq: rooms.passages.cost(array) for seq, array in tokens.items()},
-        shared=shared.passages,
-        capacity_tokens=window - answer_tokens(ask, rooms),
+        prefix=prefix,
+        given=given,
+        hits=[rooms.planner.kept(found) for found in hits[len(given) - len(before.turns) :]],
+        n_tokens=n_tokens,
+        capacity_tokens=capacity,
         fixed_tokens=rooms.renderer.fixed_tokens,
+        application_last=varies,
     )
-    return rooms.renderer.render(plan, tokens)
+    prompt = rooms.renderer.render(plan, arrays | rooms.passages.tokens(plan.shared))
+    used = prefix if plan.shared else None
+    why_cold = rooms.planner.why_missing(used, salt=salt)
+    remember(_keys(ask, dialogue, generation, rooms), plan, prefix, len(before.turns), rooms.turns)
+    if slot and len(plan.turns) == 1:
+        rooms.planner.sent(plan, prompt, used, salt=salt, block_size=slot.view().block_size)
+    return Composed(
+        prompt=prompt,
+        slot=slot,
+        history=before.history,
+        application=application,
+        why_cold=why_cold,
+        n_replaced=n_replaced,
+    )
+
+
+def _first_turn(
+    first: Plan,
+    hits: Sequence[Hit],
+    salt: str,
+    n_tokens: Mapping[int, int],
+    capacity_tokens: int,
+    generation: Generation,
+    rooms: Rooms,
+) -> tuple[Slot, Choice]:
+    """What the first question gets, at the engine that should answer soonest."""
+    shared = rooms.prefixes.of(generation)
+    choices = [
+        (
+            slot,
+            rooms.planner.choose(
+                first, hits, shared, slot.view(), salt=salt, n_tokens=n_tokens, capacity_tokens=capacity_tokens
+            ),
+        )
+        for slot in rooms.pool.ready()
+    ]
+    return min(choices, key=lambda pair: pair[0].queue_ms + pair[1].expected_ms)
+
+
+def _chunks(before: Recalled, hits: Sequence[Sequence[Hit]]) -> list[Chunk]:
+    found = {hit.chunk.seq: hit.chunk for turn in hits for hit in turn}
+    return list((found | {chunk.seq: chunk for turn in before.turns for chunk in turn}).values())
+
+
+def _keys(ask: Ask, dialogue: Dialogue, generation: Generation, rooms: Rooms) -> tuple[bytes, ...]:
+    return turn_keys(dialogue, f"{generation.info.id} {rooms.renderer.parts.layout} {ask.group}")
 
 
 def compose_plain(ask: Ask, rooms: Rooms) -> Prompt:

@@ -1,17 +1,33 @@
 """What an engine had already computed of a prompt: predicted, reported, and why not more."""
 
+import itertools
 from collections.abc import Sequence
 
+from rag.applications import Steadiness
 from rag.ask import Report, Reuse
+from rag.compose import Composed
 from rag.engine import Ticket
+from rag.recall import History
 from rag.telemetry import Metrics
 from rag.types import Segment, Usage
 
-_COMMON = {"system", "shared_prefix"}  # what others will have computed
+_REUSABLE = {"system", "shared_prefix", "history"}  # what others or this conversation will have computed
+_WHY_HISTORY = {History.NONE: "cold", History.EDITED: "history_edited", History.MOVED: "prefix_changed"}
+
+CURES = {
+    "cold": "Nobody had sent it yet. `rag warm`, or the setting cache.warm, computes prefixes ahead.",
+    "evicted": "The engine's cache was too small to keep it. Give it more memory, or lower cache.prefix_share.",
+    "prefix_changed": "Documents shown earlier in the conversation have changed. It lasts one answer.",
+    "history_edited": "The client sent earlier turns that differ from what was answered. Send them unchanged.",
+    "client_system_changed": "The client's system message changes with every request. Take clocks and ids out of it.",
+    "other_group": "Only another access group had it. See the setting cache.sharing.",
+    "below_block": "It is shorter than one block of the engine's cache. Nothing is lost.",
+    "unreported": "The engine does not say. Start vLLM with --enable-prompt-tokens-details.",
+}
 _STAGES = ("queue", "retrieve", "compose")
 
 
-def account(ticket: Ticket, usage: Usage) -> Reuse:
+def account(ticket: Ticket, composed: Composed, usage: Usage) -> Reuse:
     """Prediction and report of one request, by segment."""
     segments = _by_segment(ticket.prompt.segments, usage.cached_tokens)
     return Reuse(
@@ -19,7 +35,7 @@ def account(ticket: Ticket, usage: Usage) -> Reuse:
         predicted_cached_tokens=ticket.predicted_cached_tokens,
         cached_tokens=usage.cached_tokens,
         segments=segments,
-        miss_reason=_miss_reason(segments, ticket, usage.cached_tokens),
+        miss_reason=_miss_reason(segments, ticket.info.block_size, composed, usage.cached_tokens),
     )
 
 
@@ -31,6 +47,8 @@ def count(report: Report, metrics: Metrics) -> None:
     if reuse.cached_tokens is not None:
         metrics.cached_tokens.labels(label).inc(reuse.cached_tokens)
         metrics.prediction_error_tokens.observe(abs(reuse.cached_tokens - reuse.predicted_cached_tokens))
+    if reuse.miss_reason:
+        metrics.misses.labels(label, reuse.miss_reason).inc()
     for citation in report.citations:
         metrics.citations.labels(citation.status.value).inc()
     metrics.markers_removed.inc(report.n_markers_removed)
@@ -51,15 +69,27 @@ def _by_segment(segments: Sequence[Segment], cached_tokens: int | None) -> tuple
 
 
 def _miss_reason(
-    segments: Sequence[tuple[Segment, int | None]], ticket: Ticket, cached_tokens: int | None
+    segments: Sequence[tuple[Segment, int | None]], block_size: int, composed: Composed, cached_tokens: int | None
 ) -> str | None:
-    """Why tokens that others share had to be computed; None when only this request's own ones were."""
+    """Why the first token had to be computed that was, or could have been, computed before.
+
+    None when only this request's own tokens were. Otherwise one of the keys of `CURES`.
+    """
     if cached_tokens is None:
         return "unreported"
-    common = sum(segment.n_tokens for segment, _ in segments if segment.name in _COMMON)
-    block_size = ticket.info.block_size
-    if cached_tokens >= common - common % block_size:
+    reusable = list(itertools.takewhile(lambda pair: pair[0].name in _REUSABLE, segments))
+    n_reusable = sum(segment.n_tokens for segment, _ in reusable)
+    if cached_tokens >= n_reusable - n_reusable % block_size:
         return None
-    if common < block_size:
+    if n_reusable < block_size:
         return "below_block"
-    return "evicted" if ticket.predicted_cached_tokens - cached_tokens >= block_size else "cold"
+    ends = itertools.accumulate(segment.n_tokens for segment, _ in reusable)
+    # The block that a segment's end cuts is the next segment's as well.
+    missed = next(
+        segment for (segment, _), end in zip(reusable, ends, strict=True) if end - end % block_size > cached_tokens
+    )
+    if missed.name != "history":
+        return composed.why_cold
+    if composed.application is not Steadiness.STEADY:
+        return "client_system_changed"
+    return _WHY_HISTORY.get(composed.history, "evicted")

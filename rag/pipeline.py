@@ -8,13 +8,13 @@ from dataclasses import replace
 from rag.ask import Ask, Event, Report
 from rag.cite import CitationStream, PlainStream
 from rag.clock import Clock
-from rag.compose import answer_tokens, compose, compose_plain, dialogue_of
+from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled
 from rag.engine import Ticket
 from rag.errors import EngineError, EngineTimeout
 from rag.ledger import account, count
-from rag.rooms import Rooms
+from rag.rooms import Rooms, cache_salt
 from rag.store import Generation
-from rag.types import Delta, Hit, Prompt
+from rag.types import Delta, Hit
 
 
 async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
@@ -27,9 +27,11 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
     async with rooms.gate.place(wait_s=clock.left_s()):
         clock.lap("queue")
         with _pinned(ask, rooms) as generation:  # one index for the whole request
-            prompt, hits = await _prompt(ask, generation, rooms, clock)
-            ticket = await rooms.pool.ticket(prompt, _salt(ask, generation, rooms), wait_s=clock.wait_s())
-            cited = CitationStream(prompt.shown) if generation else PlainStream()
+            salt = cache_salt(ask.group, generation, rooms)
+            composed, hits = await _prompt(ask, generation, salt, rooms, clock)
+            rooms.groups.note(ask.group)
+            ticket = await rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot)
+            cited = CitationStream(composed.prompt.shown) if generation else PlainStream()
             last = Delta()
             async with aclosing(_deltas(ask, ticket, rooms, clock)) as deltas:
                 async for delta in deltas:
@@ -38,7 +40,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
                         yield event
             for event in cited.finish():
                 yield event
-            report = _report(generation, hits, ticket, cited, last, clock)
+            report = _report(generation, hits, composed, ticket, cited, last, clock)
             count(report, rooms.metrics)
             yield report
 
@@ -53,27 +55,26 @@ def _pinned(ask: Ask, rooms: Rooms) -> Iterator[Generation | None]:
 
 
 async def _prompt(
-    ask: Ask, generation: Generation | None, rooms: Rooms, clock: Clock
-) -> tuple[Prompt, tuple[Hit, ...]]:
+    ask: Ask, generation: Generation | None, salt: str, rooms: Rooms, clock: Clock
+) -> tuple[Composed, tuple[Hit, ...]]:
     loop = asyncio.get_running_loop()
     if generation is None:
         prompt = await loop.run_in_executor(rooms.executor, compose_plain, ask, rooms)
         clock.lap("compose")
-        return prompt, ()
+        return Composed(prompt=prompt), ()
     dialogue = dialogue_of(ask)
-    questions = [turn.question for turn in dialogue.turns]
-    hits = await rooms.retriever.search(questions, generation, top_k=ask.top_k or rooms.settings.retrieve.top_k)
+    before = await loop.run_in_executor(rooms.executor, recalled, ask, dialogue, generation, rooms)
+    hits = await rooms.retriever.search(
+        [turn.question for turn in dialogue.turns],
+        generation,
+        top_k=ask.top_k or rooms.settings.retrieve.top_k,
+        first=len(before.turns),
+    )
     clock.lap("retrieve")
-    prompt = await loop.run_in_executor(rooms.executor, compose, ask, dialogue, hits, generation, rooms)
+    await rooms.pool.some_ready(clock.wait_s())
+    composed = await loop.run_in_executor(rooms.executor, compose, ask, dialogue, before, hits, salt, generation, rooms)
     clock.lap("compose")
-    return prompt, hits[-1]
-
-
-def _salt(ask: Ask, generation: Generation | None, rooms: Rooms) -> str:
-    """What the access group shares with itself, or what all readers of the collection share."""
-    if rooms.settings.cache.sharing == "collection" and generation is not None:
-        return rooms.salts.salt(f"collection:{generation.info.id}")
-    return rooms.salts.salt(f"group:{ask.group}")
+    return composed, hits[-1]
 
 
 async def _deltas(ask: Ask, ticket: Ticket, rooms: Rooms, clock: Clock) -> AsyncGenerator[Delta, None]:
@@ -99,6 +100,7 @@ async def _deltas(ask: Ask, ticket: Ticket, rooms: Rooms, clock: Clock) -> Async
 def _report(
     generation: Generation | None,
     hits: tuple[Hit, ...],
+    composed: Composed,
     ticket: Ticket,
     cited: CitationStream | PlainStream,
     last: Delta,
@@ -118,6 +120,6 @@ def _report(
         citations=cited.citations,
         hits=hits,
         n_markers_removed=cited.n_removed,
-        reuse=account(ticket, last.usage),
+        reuse=account(ticket, composed, last.usage),
         timings_ms=dict(clock.timings_ms),
     )

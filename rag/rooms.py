@@ -7,16 +7,21 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag.applications import Applications
 from rag.auth import Salts
 from rag.embed import Batcher, Encoder
-from rag.engine import EngineInfo, EnginePool, LocalEngine, Slot, VllmEngine, is_cpu_build
+from rag.engine import EngineInfo, EnginePool, LocalEngine, is_cpu_build, local_slot, running_slots
 from rag.gate import Gate
+from rag.groups import Groups
 from rag.models import chat_model_source, embedding_source, load_chat_format
 from rag.passages import Passages
+from rag.plan import Limits
+from rag.planner import Planner
+from rag.prefixes import Prefixes
 from rag.render import ChatTemplate, ChatTokenizer, Renderer, load_parts
 from rag.retrieve import Retriever
 from rag.settings import Settings
-from rag.store import Generation, Store, TokenStore
+from rag.store import Generation, Store, TokenStore, TurnStore
 from rag.telemetry import Metrics
 
 _THREADS = 4
@@ -32,6 +37,11 @@ class Rooms:
     retriever: Retriever
     renderer: Renderer
     passages: Passages
+    prefixes: Prefixes
+    planner: Planner
+    turns: TurnStore
+    applications: Applications
+    groups: Groups
     pool: EnginePool
     engine: EngineInfo
     gate: Gate
@@ -67,6 +77,8 @@ async def open_rooms(
         renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir)
         passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
         stack.callback(passages.close)
+        turns = TurnStore(settings.data_dir)
+        stack.callback(turns.close)
         metrics = Metrics()
         yield Rooms(
             settings=settings,
@@ -75,6 +87,16 @@ async def open_rooms(
             retriever=Retriever(batcher, executor),
             renderer=renderer,
             passages=passages,
+            prefixes=Prefixes(passages, settings.data_dir, prefix_limits(settings, engine)),
+            planner=Planner(
+                renderer,
+                keep_ratio=settings.retrieve.keep_ratio,
+                near_tie=settings.prompt.near_tie,
+                is_warmed=settings.cache.warm,
+            ),
+            turns=turns,
+            applications=Applications(),
+            groups=Groups(),
             pool=engines,
             engine=engine,
             gate=Gate(
@@ -114,12 +136,29 @@ def make_pool(settings: Settings) -> EnginePool:
     """The engines that the settings name: running ones, or one of our own that is yet to start."""
     engine = settings.engine
     if engine.urls:
-        key = engine.api_key.get_secret_value() if engine.api_key else None
-        return EnginePool([Slot(engine=VllmEngine(url, key)) for url in engine.urls])
+        return EnginePool(running_slots(engine))
     local = LocalEngine(
         engine, source=chat_model_source(engine.model, settings.data_dir), run_dir=settings.data_dir / "run"
     )
-    return EnginePool([Slot(engine=VllmEngine(local.url), local=local)])
+    return EnginePool([local_slot(local)])
+
+
+def prefix_limits(settings: Settings, engine: EngineInfo | None) -> Limits:
+    """How long prefixes may be for an engine; None: one that is not known, whose window is the setting's."""
+    window = engine.window_tokens if engine else settings.engine.max_model_len
+    whole, core = settings.prompt.shared_prefix_tokens, settings.prompt.topic_tokens
+    return Limits(
+        whole_tokens=whole if window is None else min(whole, window // 2),
+        core_tokens=core if window is None else min(core, window // 4),
+        held_tokens=round(settings.cache.prefix_share * (engine.kv_tokens or 0)) if engine else 0,
+    )
+
+
+def cache_salt(group: str, generation: Generation | None, rooms: Rooms) -> str:
+    """What an access group shares with itself, or what all readers of a collection share."""
+    if rooms.settings.cache.sharing == "collection" and generation is not None:
+        return rooms.salts.salt(f"collection:{generation.info.id}")
+    return rooms.salts.salt(f"group:{group}")
 
 
 def collection_facts(rooms: Rooms) -> list[dict[str, object]]:
@@ -127,24 +166,14 @@ def collection_facts(rooms: Rooms) -> list[dict[str, object]]:
     facts: list[dict[str, object]] = []
     for info in rooms.store.collections():
         with rooms.store.pin(info.id) as generation:
-            facts.append(
-                describe_collection(
-                    generation, rooms.passages, shared_budget(rooms.settings, rooms.engine.window_tokens)
-                )
-            )
+            facts.append(describe_collection(generation, rooms.passages, rooms.prefixes))
     return facts
 
 
-def shared_budget(settings: Settings, window_tokens: int | None) -> int:
-    """Tokens that a shared prefix may take: the setting, and at most half of the model's window."""
-    budget = settings.prompt.shared_prefix_tokens
-    return budget if window_tokens is None else min(budget, window_tokens // 2)
-
-
-def describe_collection(generation: Generation, passages: Passages, budget_tokens: int) -> dict[str, object]:
+def describe_collection(generation: Generation, passages: Passages, prefixes: Prefixes) -> dict[str, object]:
     """One collection as `rag status` and `/ready` show it. Blocks."""
     info = generation.info
-    shared = passages.shared(generation, budget_tokens=budget_tokens)
+    shared = prefixes.of(generation)
     return {
         "id": info.id,
         "name": info.name,
@@ -152,5 +181,10 @@ def describe_collection(generation: Generation, passages: Passages, budget_token
         "documents": info.documents,
         "chunks": info.chunks,
         "tokens": passages.fill(generation),
-        "shared_prefix": {"version": shared.version, "documents": shared.n_documents, "tokens": shared.n_tokens},
+        "shared_prefix": {
+            "version": shared.version,
+            "documents": shared.n_documents,
+            "tokens": shared.n_tokens,
+            "prefixes": len(shared.prefixes),
+        },
     }

@@ -13,8 +13,8 @@ MAX_LINES = 400
 BASE = {"rag.types", "rag.errors"}  # every room may import these two
 LEAVES = BASE | {"rag.settings", "rag.telemetry"}
 DATA = {"rag.models", "rag.store", "rag.embed", "rag.retrieve"}
-PROMPT = {"rag.plan", "rag.render", "rag.engine", "rag.cite", "rag.passages"}
-PATH = {"rag.ask", "rag.clock", "rag.compose", "rag.ledger", "rag.rooms"}
+PROMPT = {"rag.plan", "rag.render", "rag.engine", "rag.cite", "rag.passages", "rag.prefixes", "rag.planner"}
+PATH = {"rag.applications", "rag.ask", "rag.clock", "rag.compose", "rag.ledger", "rag.recall", "rag.rooms"}
 
 # A room is a module or a package; of two names that fit a module the longer one is its room.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -31,18 +31,25 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.retrieve": BASE | {"rag.store", "rag.embed"},
     "rag.plan": BASE,
     "rag.render": BASE | {"rag.plan"},
-    "rag.passages": BASE | {"rag.plan", "rag.render", "rag.store"},
+    "rag.passages": BASE | {"rag.render", "rag.store"},
+    "rag.prefixes": BASE | {"rag.plan", "rag.passages", "rag.store"},
+    "rag.planner": BASE | {"rag.plan", "rag.render"},
+    "rag.recall": BASE | {"rag.plan", "rag.prefixes", "rag.store"},
+    "rag.applications": set(),
+    "rag.groups": set(),
+    "rag.warm": BASE | {"rag.engine", "rag.plan", "rag.rooms", "rag.store"},
     "rag.engine": LEAVES | {"rag.plan"},
     "rag.cite": BASE,
     "rag.ask": BASE,
     "rag.clock": set(),
     "rag.gate": LEAVES,
-    "rag.ledger": LEAVES | {"rag.ask", "rag.engine"},
-    "rag.rooms": LEAVES | DATA | PROMPT | {"rag.auth", "rag.gate"},
-    "rag.compose": BASE | {"rag.ask", "rag.plan", "rag.rooms", "rag.store"},
+    "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall"},
+    "rag.rooms": LEAVES | DATA | PROMPT | {"rag.applications", "rag.auth", "rag.gate", "rag.groups"},
+    "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
-    "rag.api": LEAVES | {"rag.ask", "rag.embed", "rag.engine", "rag.rooms", "rag.pipeline"},
-    "rag.bench": BASE | {"rag.settings"},
+    "rag.api": LEAVES | {"rag.ask", "rag.embed", "rag.engine", "rag.rooms", "rag.pipeline", "rag.warm"},
+    "rag.bench": LEAVES
+    | {"rag.planner", "rag.recall", "rag.plan", "rag.render", "rag.engine", "rag.embed", "rag.models"},
     "rag.demo": BASE | {"rag.bench"},
     "rag.cli": LEAVES | DATA | PROMPT | PATH | {"rag", "rag.api", "rag.bench", "rag.demo", "ingest"},
     "ingest": LEAVES | {"rag.store", "rag.embed"},

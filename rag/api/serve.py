@@ -19,6 +19,7 @@ from rag.api.state import State
 from rag.errors import ConfigError
 from rag.rooms import open_rooms
 from rag.settings import ServerSettings, Settings
+from rag.warm import warming
 
 _DRAIN_S = 10
 
@@ -67,12 +68,12 @@ def _stop(server: "_Server", opening: "asyncio.Task[None]", state: State) -> Non
 
 async def _open_until(state: State, requests: "asyncio.Task[None]", url: str) -> None:
     """Keep the rooms open for as long as requests are served."""
-    async with open_rooms(state.settings) as rooms:
-        state.rooms = rooms
+    async with open_rooms(state.settings) as rooms, warming(rooms) as warmer:
+        state.rooms, state.warmer = rooms, warmer
         log.info("ready", url=url, model=rooms.engine.model, docs=f"{url}/docs")
         await asyncio.wait([requests])
         log.info("stopping")
-        state.rooms = None
+        state.rooms = state.warmer = None
 
 
 class _Server(uvicorn.Server):

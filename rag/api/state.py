@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from rag.errors import EngineUnavailable
 from rag.rooms import Rooms
 from rag.settings import Settings
+from rag.warm import Warmer
 
 
 @dataclass(slots=True)
@@ -16,6 +17,7 @@ class State:
 
     settings: Settings
     rooms: Rooms | None = None
+    warmer: Warmer | None = None
 
 
 def get_state(request: Request) -> State:
@@ -36,5 +38,18 @@ def get_rooms(request: Request) -> Rooms:
     return rooms
 
 
+def get_warmer(request: Request) -> Warmer:
+    """The warmer of the open rooms.
+
+    Raises:
+        EngineUnavailable: the service is still starting.
+    """
+    get_rooms(request)
+    warmer = get_state(request).warmer
+    assert warmer  # noqa: S101 - opened with the rooms
+    return warmer
+
+
 StateDep = Annotated[State, Depends(get_state)]
 RoomsDep = Annotated[Rooms, Depends(get_rooms)]
+WarmerDep = Annotated[Warmer, Depends(get_warmer)]

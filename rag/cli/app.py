@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rag import __version__
-from rag.cli import ask, bench, collections, config, doctor, ingest, search, serve, status
+from rag.cli import ask, bench, collections, config, doctor, ingest, search, serve, status, warm
 
 app = typer.Typer(
     name="rag",
@@ -50,6 +50,7 @@ app.command(
         "rag serve", "rag serve --model Qwen/Qwen3-0.6B --port 9000", "rag serve --engine-url http://10.0.0.5:8000"
     ),
 )(serve.serve)
+app.command("warm", epilog=_example("rag warm", "rag warm -c support"))(warm.warm)
 app.add_typer(collections.app, name="collections", epilog=_example("rag collections", "rag collections show default"))
 app.command("status", epilog=_example("rag status", "rag status --json"))(status.status)
 app.command("doctor", epilog=_example("rag doctor"))(doctor.doctor)

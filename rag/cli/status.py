@@ -81,17 +81,18 @@ def _described(store: "Store", ids: list[str], settings: "Settings") -> list[Jso
     if not ids:
         return []  # and no tokenizer is loaded, which takes seconds
     from rag.passages import Passages
-    from rag.rooms import describe_collection, make_renderer, shared_budget
+    from rag.prefixes import Prefixes
+    from rag.rooms import describe_collection, make_renderer, prefix_limits
     from rag.store import TokenStore
 
     renderer = make_renderer(settings.engine.model, settings.data_dir)
     passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
-    budget = shared_budget(settings, settings.engine.max_model_len)
+    prefixes = Prefixes(passages, settings.data_dir, prefix_limits(settings, None), freezes=False)
     facts: list[Json] = []
     try:
         for name in ids:
             with store.pin(name) as generation:
-                facts.append(describe_collection(generation, passages, budget))
+                facts.append(describe_collection(generation, passages, prefixes))
     finally:
         passages.close()
     return facts
@@ -123,7 +124,11 @@ def _show(document: Json, reuse: Mapping[str, str]) -> None:
 
 
 def _prefix(shared: Mapping[str, Any] | None) -> str | None:
-    return None if shared is None else f"{shared['tokens']} tokens of {shared['documents']} documents"
+    if shared is None:
+        return None
+    n_topics = shared.get("prefixes", 1)
+    topics = f" in {n_topics} topics" if n_topics > 1 else ""
+    return f"{shared['tokens']} tokens of {shared['documents']} documents{topics}"
 
 
 def _advice(reuse: str) -> str:

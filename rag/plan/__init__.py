@@ -1,23 +1,52 @@
 """Which chunks go into a prompt, and in which order. Pure: no clock, no chance, no I/O."""
 
 from rag.plan.chain import BlockName, block_chain
-from rag.plan.conversation import plan_conversation
+from rag.plan.conversation import ROOM_SHARE, plan_conversation
+from rag.plan.demand import Demand
 from rag.plan.dialogue import Dialogue, Turn, read_dialogue
-from rag.plan.held import Held
-from rag.plan.shared import choose_shared
+from rag.plan.held import Held, Mirror
+from rag.plan.news import Cleared, EngineHash, News, Removed, Stored
+from rag.plan.pace import Pace, fit_pace
+from rag.plan.prefix import Limits, Prefix, PrefixSet, choose_topics, make_prefix, make_prefix_set
+from rag.plan.question import Choice, EngineView, Opening, plan_question
+from rag.plan.relevance import relevant
+from rag.plan.sequences import Sequences
+from rag.plan.topics import Topic
 from rag.plan.turns import Passage, Plan, PlannedTurn, plan_turn
 
 __all__ = [
+    "ROOM_SHARE",
     "BlockName",
+    "Choice",
+    "Cleared",
+    "Demand",
     "Dialogue",
+    "EngineHash",
+    "EngineView",
     "Held",
+    "Limits",
+    "Mirror",
+    "News",
+    "Opening",
+    "Pace",
     "Passage",
     "Plan",
     "PlannedTurn",
+    "Prefix",
+    "PrefixSet",
+    "Removed",
+    "Sequences",
+    "Stored",
+    "Topic",
     "Turn",
     "block_chain",
-    "choose_shared",
+    "choose_topics",
+    "fit_pace",
+    "make_prefix",
+    "make_prefix_set",
     "plan_conversation",
+    "plan_question",
     "plan_turn",
     "read_dialogue",
+    "relevant",
 ]

@@ -1,76 +1,91 @@
 """The plan of a whole conversation, one turn after the other."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from rag.errors import ContextTooLong
 from rag.plan.dialogue import Dialogue
-from rag.plan.turns import Passage, Plan, PlannedTurn, plan_turn
-from rag.types import Hit
+from rag.plan.prefix import Prefix
+from rag.plan.turns import Plan, PlannedTurn, plan_turn
+from rag.types import Chunk, Hit
 
 # A turn's chunks take at most half of what is left, so a conversation never fills the window with its first turn.
-_ROOM_SHARE = 2
+ROOM_SHARE = 2
 
 
 def plan_conversation(
     dialogue: Dialogue,
-    hits: Sequence[Sequence[Hit]],
     *,
+    prefix: Prefix | None,
+    given: Sequence[tuple[Chunk, ...]],
+    hits: Sequence[Sequence[Hit]],
     n_tokens: Mapping[int, int],
-    shared: Sequence[Passage],
     capacity_tokens: int,
     fixed_tokens: Callable[[Plan], int],
+    application_last: bool = False,
 ) -> Plan:
     """A plan whose prompt fits `capacity_tokens`.
 
-    Each turn is planned from what stands before it and nothing else, so a later request with the same turns
-    finds the same chunks in the same places. When not even an empty tail fits, the shared prefix is given up.
+    A turn that is not given is planned from what stands before it and nothing else, so a later request with the
+    same turns finds the same chunks in the same places. What no longer fits is given up whole: first what earlier
+    turns showed, with the shared prefix.
 
-    hits: what retrieval found for each turn's question. n_tokens: cost of a chunk, by seq. fixed_tokens: what a
-    plan costs without its passages.
+    given: chunks of the leading turns, where they are known. hits: those worth showing of each turn behind them.
+    n_tokens: cost of a chunk, by seq. fixed_tokens: what a plan costs without its passages.
 
     Raises:
         ContextTooLong: the conversation alone is over the capacity.
     """
-    plan = _plan(dialogue, hits, n_tokens, shared, capacity_tokens, fixed_tokens)
-    if plan is None and shared:
-        plan = _plan(dialogue, hits, n_tokens, (), capacity_tokens, fixed_tokens)
+    bare = Plan(application=dialogue.application, application_last=application_last)
+    shared = replace(bare, shared=prefix.chunks if prefix else ())
+    used = prefix.n_tokens if prefix else 0
+    room = (n_tokens, capacity_tokens, fixed_tokens)
+    plan = _fill(shared, dialogue, given, hits, used, *room)
+    if plan is None and (prefix or given):
+        forgotten = [()] * max(len(dialogue.turns) - len(hits), 0)
+        plan = _fill(bare, dialogue, forgotten, hits, 0, *room)
     if plan is None:
-        bare = Plan(
-            application=dialogue.application,
-            turns=tuple(PlannedTurn(question=t.question, answer=t.answer) for t in dialogue.turns),
-        )
+        turns = tuple(PlannedTurn(question=turn.question, answer=turn.answer) for turn in dialogue.turns)
         raise ContextTooLong(
-            f"The messages take {fixed_tokens(bare)} tokens of the {capacity_tokens} that the model's window leaves "
-            "beside the answer. Shorten them, start a new conversation, or ask for fewer max_tokens.",
+            f"The messages take {fixed_tokens(replace(bare, turns=turns))} tokens of the {capacity_tokens} that the "
+            "model's window leaves beside the answer. Shorten them, start a new conversation, or ask for fewer "
+            "max_tokens.",
             param="messages",
         )
     return plan
 
 
-def _plan(
+def _fill(
+    plan: Plan,
     dialogue: Dialogue,
+    given: Sequence[tuple[Chunk, ...]],
     hits: Sequence[Sequence[Hit]],
+    used: int,
     n_tokens: Mapping[int, int],
-    shared: Sequence[Passage],
     capacity_tokens: int,
     fixed_tokens: Callable[[Plan], int],
 ) -> Plan | None:
-    shown = frozenset(passage.chunk.seq for passage in shared)
-    used = sum(passage.n_tokens for passage in shared)
-    plan = Plan(shared=tuple(passage.chunk for passage in shared), application=dialogue.application)
-    for turn, found in zip(dialogue.turns, hits, strict=True):
+    """`plan` with all turns; None if they do not fit beside the `used` tokens of its prefix."""
+    shown = frozenset(chunk.seq for chunk in plan.shared)
+    for index, turn in enumerate(dialogue.turns):
         # As it was when the question came: the answer was not known.
         room = capacity_tokens - used - fixed_tokens(_extended(plan, PlannedTurn(question=turn.question)))
         if room < 0:
             return None
-        costs = [n_tokens[hit.chunk.seq] for hit in found]
-        chunks = plan_turn(found, costs, shown=shown, budget_tokens=room // _ROOM_SHARE)
-        used += sum(n_tokens[chunk.seq] for chunk in chunks)
+        if index < len(given):
+            chunks = given[index]
+        else:
+            found = hits[index - len(given)]
+            costs = [n_tokens[hit.chunk.seq] for hit in found]
+            chunks = plan_turn(found, costs, shown=shown, budget_tokens=room // ROOM_SHARE)
+        cost = sum(n_tokens[chunk.seq] for chunk in chunks)
+        if cost > room:
+            return None
+        used += cost
         shown |= {chunk.seq for chunk in chunks}
-        planned = PlannedTurn(question=turn.question, answer=turn.answer, chunks=chunks)
-        plan = _extended(plan, planned)
+        plan = _extended(plan, PlannedTurn(question=turn.question, answer=turn.answer, chunks=chunks))
     return plan
 
 
 def _extended(plan: Plan, turn: PlannedTurn) -> Plan:
-    return Plan(shared=plan.shared, application=plan.application, turns=(*plan.turns, turn))
+    return replace(plan, turns=(*plan.turns, turn))

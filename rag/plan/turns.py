@@ -29,6 +29,7 @@ class Plan:
 
     shared: tuple[Chunk, ...] = ()
     application: str = ""
+    application_last: bool = False  # it changes with every request, so nothing that is shared may stand behind it
     turns: tuple[PlannedTurn, ...] = field(default=())
 
 
@@ -38,8 +39,8 @@ def plan_turn(
     """The chunks that a turn adds.
 
     Chunks are taken by relevance while they fit `budget_tokens` and nothing above shows them (`shown`: their
-    seq), then put into the collection's own order, so that questions which find the same chunks get the same
-    tokens. A chunk that does not fit is left out and smaller ones behind it may still come in.
+    seq), and stand with the best one last, next to the question. A chunk that does not fit is left out and smaller
+    ones behind it may still come in.
 
     n_tokens: cost of each hit, as in `Passage`.
     """
@@ -49,8 +50,4 @@ def plan_turn(
         if hit.chunk.seq not in shown and cost <= left:
             taken.append(hit.chunk)
             left -= cost
-    return tuple(sorted(taken, key=_canonical))
-
-
-def _canonical(chunk: Chunk) -> tuple[str, int, int]:
-    return chunk.document, chunk.start, chunk.seq
+    return tuple(reversed(taken))

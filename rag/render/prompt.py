@@ -1,6 +1,6 @@
 """A plan as token ids: stored token arrays, joined."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -39,25 +39,42 @@ class Renderer:
         opening = self._opening()
         roles = (*(message.role for message in opening), *_roles(plan))
         markup = iter(self._template.pieces(roles))
-        for message in opening:
-            writer.add("system", next(markup))
-            writer.add("system", self._encode(message.content))
-        writer.add("system", next(markup))
+        self._open(writer, opening, markup)
         writer.show("shared_prefix", plan.shared, Placed.PREFIX)
         last = len(plan.turns) - 1
         for index, turn in enumerate(plan.turns):
             is_now = index == last
-            if index == 0 and plan.application:
+            if index == 0 and plan.application and not plan.application_last:
                 # It belongs to the conversation: it stays where it is for as long as that lasts.
                 writer.add("history", self._encode(self.parts.application(plan.application)))
             writer.show("tail" if is_now else "history", turn.chunks, Placed.TAIL if is_now else Placed.HISTORY)
+            if is_now and plan.application and plan.application_last:
+                writer.add("question", self._encode(self.parts.application(plan.application)))
             writer.add("question" if is_now else "history", self._encode(self.parts.question(turn.question)))
             if not is_now:
+                # The last answer is new to the engine as a prompt: all before it was one.
+                answered = "answer" if index == last - 1 else "history"
                 writer.add("history", next(markup))
-                writer.add("history", self._encode(turn.answer or ""))
-                writer.add("history", next(markup))
+                writer.add(answered, self._encode(turn.answer or ""))
+                writer.add(answered, next(markup))
         writer.add("question", next(markup))
         return writer.prompt(self.parts.layout)
+
+    def opening(self, shared: tuple[Chunk, ...], passages: Mapping[int, Tokens]) -> Tokens:
+        """All tokens that stand before a conversation: the system text and the shared prefix."""
+        writer = _Writer(self, passages)
+        opening = self._opening()
+        # The markup before a message depends on nothing behind it, so any question will do.
+        markup = iter(self._template.pieces((*(message.role for message in opening), "user")))
+        self._open(writer, opening, markup)
+        writer.show("shared_prefix", shared, Placed.PREFIX)
+        return tuple(writer.token_ids)
+
+    def _open(self, writer: "_Writer", opening: tuple[Message, ...], markup: Iterator[Tokens]) -> None:
+        for message in opening:
+            writer.add("system", next(markup))
+            writer.add("system", self._encode(message.content))
+        writer.add("system", next(markup))
 
     def render_plain(self, messages: tuple[Message, ...]) -> Prompt:
         """The prompt of a dialogue as it stands: no documents, no instructions of ours."""
@@ -75,6 +92,7 @@ class Renderer:
         """Tokens of all that cannot be left out of `plan`: everything but passages."""
         bare = Plan(
             application=plan.application,
+            application_last=plan.application_last,
             turns=tuple(PlannedTurn(question=turn.question, answer=turn.answer) for turn in plan.turns),
         )
         return len(self.render(bare, {}).token_ids)

@@ -6,6 +6,8 @@ from rag.store.generation import Generation
 from rag.store.info import CollectionInfo
 from rag.store.store import Store
 from rag.store.tokens import TokenStore
+from rag.store.topics import TopicFile
+from rag.store.turns import ShownTurn, TurnStore
 from rag.types import EmbeddingInfo
 
 __all__ = [
@@ -16,6 +18,9 @@ __all__ = [
     "Generation",
     "Known",
     "NewChunk",
+    "ShownTurn",
     "Store",
     "TokenStore",
+    "TopicFile",
+    "TurnStore",
 ]

@@ -49,6 +49,10 @@ class Generation:
         """
         return self._index.search(vector, k)
 
+    def vectors(self, seqs: Sequence[int]) -> Vectors:
+        """The vectors of these chunks, float32 of shape (n, dimensions), in the order asked."""
+        return self._index.vectors(seqs)
+
     def chunks(self, seqs: Sequence[int]) -> tuple[Chunk, ...]:
         """The chunks with these numbers, in the order asked.
 

@@ -5,7 +5,9 @@
     collections/<id>/CURRENT               number of the published generation
     collections/<id>/generations/<n>/      one immutable generation
     collections/<id>/lock                  held by the one writer
+    collections/<id>/topics-<fingerprint>.json   frozen topics, for one chat tokenizer
     tokens/<fingerprint>.db                token arrays of one chat tokenizer
+    turns.db                               what earlier turns of conversations showed
 
 A file is written beside its place and renamed into it.
 """

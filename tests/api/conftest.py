@@ -18,6 +18,7 @@ from rag.engine import EngineInfo, EnginePool, FakeEngine, Slot
 from rag.rooms import open_rooms
 from rag.settings import Settings, load
 from rag.store import Store
+from rag.warm import warming
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
@@ -33,8 +34,8 @@ def serving(settings: Settings, *, pool: EnginePool | None = None, encoder: Fake
         state = State(settings)
         config = uvicorn.Config(create_app(state), port=0, log_config=None, access_log=False, lifespan="off")
         server = box["server"] = _Server(config)
-        async with open_rooms(settings, pool=pool, encoder=encoder) as rooms:
-            state.rooms = rooms
+        async with open_rooms(settings, pool=pool, encoder=encoder) as rooms, warming(rooms) as warmer:
+            state.rooms, state.warmer = rooms, warmer
             task = asyncio.create_task(server.serve())
             while not server.started:  # noqa: ASYNC110 - uvicorn sets a flag and no event
                 await asyncio.sleep(0.01)
@@ -77,7 +78,10 @@ def sample_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
-    """Starts a service over the sample with a fake engine: `serve_fake(reply, settings={...}, **engine)`."""
+    """Starts a service over the sample with a fake engine: `serve_fake(reply, settings={...}, **engine)`.
+
+    Nothing is computed ahead unless the settings say so: the first question then computes the shared prefix.
+    """
 
     @contextmanager
     def start(
@@ -85,7 +89,8 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
     ) -> Iterator[tuple[str, FakeEngine]]:
         info = EngineInfo(model="tiny", source=str(tiny_format), window_tokens=8192, block_size=16, kv_tokens=200_000)
         fake = FakeEngine(lambda _: reply, info=info, **engine)  # type: ignore[arg-type]
-        tree = {"data_dir": sample_data_dir, "engine": {"urls": ["fake://engine"]}, **(settings or {})}
+        own = {"data_dir": sample_data_dir, "engine": {"urls": ["fake://engine"]}, "cache": {"warm": False}}
+        tree = {**own, **(settings or {})}
         with serving(load(tree).settings, pool=EnginePool([Slot(engine=fake)]), encoder=FakeEncoder()) as url:
             yield url, fake
 

@@ -14,7 +14,7 @@ from rag.plan import (
     Plan,
     Turn,
     block_chain,
-    choose_shared,
+    make_prefix,
     plan_conversation,
     plan_turn,
     read_dialogue,
@@ -67,21 +67,31 @@ def test_a_turn_adds_what_fits_once_and_by_relevance(
             assert cost[seq] > left
 
 
-@given(st.permutations(range(8)))
-def test_questions_that_find_the_same_chunks_get_the_same_order(order: list[int]) -> None:
-    found = hits(order)
-    chunks = plan_turn(found, [1] * 8, shown=frozenset(), budget_tokens=100)
-    assert [c.seq for c in chunks] == sorted(range(8), key=lambda seq: (f"d{seq % 3}.md", seq * 10))
+def test_the_best_chunk_stands_next_to_the_question() -> None:
+    chunks = plan_turn(hits([4, 2, 7]), [1] * 3, shown=frozenset({2}), budget_tokens=100)
+    assert [c.seq for c in chunks] == [7, 4]
 
 
 def fixed(plan: Plan) -> int:
     return 100 + sum(len(turn.question) + len(turn.answer or "") for turn in plan.turns) + len(plan.application)
 
 
-def plan(dialogue: Dialogue, found: list[Sequence[Hit]], *, capacity: int, shared: Sequence[Passage] = ()) -> Plan:
-    costs = dict.fromkeys(range(30), 10)
+def plan(
+    dialogue: Dialogue,
+    found: list[Sequence[Hit]],
+    *,
+    capacity: int,
+    shared: Sequence[Passage] = (),
+    given_turns: Sequence[tuple[Chunk, ...]] = (),
+) -> Plan:
     return plan_conversation(
-        dialogue, found, n_tokens=costs, shared=shared, capacity_tokens=capacity, fixed_tokens=fixed
+        dialogue,
+        prefix=make_prefix("v", shared) if shared else None,
+        given=given_turns,
+        hits=found,
+        n_tokens=dict.fromkeys(range(30), 10),
+        capacity_tokens=capacity,
+        fixed_tokens=fixed,
     )
 
 
@@ -98,6 +108,16 @@ def test_a_later_turn_leaves_earlier_ones_as_they_were(found: list[list[int]], c
     assert fixed(long) + 10 * len(seqs) <= capacity
 
 
+@given(st.lists(seq_lists, min_size=2, max_size=5), st.integers(200, 600))
+def test_what_earlier_turns_showed_is_put_back_as_it_stood(found: list[list[int]], capacity: int) -> None:
+    turns = [Turn(f"q{index}", f"a{index}") for index in range(len(found))]
+    dialogue = Dialogue("", (*turns[:-1], Turn(turns[-1].question)))
+    everything = [hits(seqs) for seqs in found]
+    planned = plan(dialogue, everything, capacity=capacity)
+    known = [turn.chunks for turn in planned.turns[:-1]]
+    assert plan(dialogue, everything[-1:], capacity=capacity, given_turns=known) == planned
+
+
 def test_the_shared_prefix_is_given_up_before_the_question() -> None:
     shared = [Passage(chunk=chunk(seq), n_tokens=10) for seq in range(5)]
     dialogue = Dialogue("", (Turn("why?"),))
@@ -109,10 +129,12 @@ def test_the_shared_prefix_is_given_up_before_the_question() -> None:
     assert caught.value.code == "context_length_exceeded"
 
 
-def test_the_shared_prefix_is_all_or_nothing() -> None:
-    passages = [Passage(chunk=chunk(seq), n_tokens=10) for seq in range(5)]
-    assert choose_shared(passages, budget_tokens=50) == tuple(passages)
-    assert choose_shared(passages, budget_tokens=49) == ()
+def test_a_history_that_no_longer_fits_is_given_up_before_the_question() -> None:
+    dialogue = Dialogue("", (Turn("a?", "b"), Turn("c?")))
+    shown = tuple(chunk(seq) for seq in range(6))
+    assert plan(dialogue, [hits([9])], capacity=200, given_turns=[shown]).turns[0].chunks == shown
+    squeezed = plan(dialogue, [hits([9])], capacity=150, given_turns=[shown])
+    assert [turn.chunks for turn in squeezed.turns] == [(), (chunk(9),)]
 
 
 roles = st.sampled_from(["system", "user", "assistant"])

@@ -1,0 +1,54 @@
+"""`rag warm`: have the running service compute its shared prefixes."""
+
+from typing import Annotated, Any
+
+import typer
+
+from rag.cli.options import AsJson, Config, DataDir
+from rag.cli.output import say, say_json
+
+_TIMEOUT_S = 3600.0
+
+
+def warm(
+    *,
+    collection: Annotated[str | None, typer.Option("-c", "--collection", help="Collection; unset: all.")] = None,
+    url: Annotated[str | None, typer.Option(help="The service. [default: the one on the data directory]")] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute shared prefixes ahead of the first user, as many as the setting cache.prefix_share lets stay.
+
+    The service does this by itself while its engines are idle; this command does it at once and waits.
+    """
+    from rag.cli.options import load_settings
+    from rag.cli.running import DEFAULT_URL, running
+
+    found = running(load_settings(data_dir, config).settings.data_dir)
+    warmed = _post(url or (found.url if found else DEFAULT_URL), collection)
+    if as_json:
+        say_json({"warmed": warmed})
+        return
+    for each in warmed:
+        say(
+            f"{each['collection']}: {each['prefixes']} prefixes were missing, {each['computed_tokens']} tokens computed"
+        )
+
+
+def _post(url: str, collection: str | None) -> list[dict[str, Any]]:
+    import httpx2
+
+    from rag.cli.running import is_local
+    from rag.errors import EngineUnavailable, InvalidRequest
+
+    try:
+        with httpx2.Client(trust_env=not is_local(url), timeout=_TIMEOUT_S) as client:
+            response = client.post(f"{url.rstrip('/').removesuffix('/v1')}/warm", json={"collection": collection})
+            body = response.json()
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+        raise EngineUnavailable(f"No service answers at {url}. Start one with `rag serve`.") from None
+    if response.status_code != httpx2.codes.OK:
+        raise InvalidRequest(body["error"]["message"])
+    warmed: list[dict[str, Any]] = body["warmed"]
+    return warmed

@@ -1,0 +1,156 @@
+"""Shared prefixes computed ahead of their first user: after a start, an ingest, an engine's restart or a clear."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+
+from rag.engine import Slot
+from rag.errors import RagError
+from rag.plan import Prefix
+from rag.rooms import Rooms, cache_salt
+from rag.store import Generation
+from rag.types import Prompt, Sampling, Segment, Tokens
+
+log = structlog.get_logger()
+
+_STEP_MS = 150.0  # of computing between two looks at whether someone waits
+_LOOK_S = 0.2
+_PATIENCE_S = 2.0  # a step is taken after this long even if the engine is never idle
+_REST_S = 2.0  # between two looks at what is missing
+_USES = 2  # of a prefix that was evicted, before it is worth computing ahead again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warmed:
+    """What one round of warming did."""
+
+    collection: str
+    prefixes: int  # that are held now
+    computed_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """One prefix that an engine should hold and does not."""
+
+    slot: Slot
+    prefix: Prefix
+    salt: str
+
+
+class Warmer:
+    """Keeps the most wanted prefixes in every engine, within the setting cache.prefix_share."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        """Nothing is computed yet."""
+        self._rooms = rooms
+        self._uses_when_warmed: dict[tuple[str, str, str], int] = {}  # engine, salt, prefix version
+
+    async def run(self) -> None:
+        """Warm whatever is missing while engines are idle, for ever."""
+        while True:
+            try:
+                for info in self._rooms.store.collections():
+                    await self.warm(info.id, waits=True)
+            except RagError as error:
+                log.info("warming_put_off", reason=str(error))
+            await asyncio.sleep(_REST_S)
+
+    async def warm(self, collection: str, *, waits: bool = False) -> Warmed:
+        """Compute the prefixes of a collection that fit the share and are not held, for every group that asks.
+
+        waits: give way to requests, and leave out what was evicted and is hardly asked for.
+
+        Raises:
+            NotFound: there is no such collection.
+            EngineUnavailable: an engine went away.
+        """
+        rooms = self._rooms
+        loop = asyncio.get_running_loop()
+        computed = 0
+        with rooms.store.pin(collection) as generation:
+            tasks = await loop.run_in_executor(rooms.executor, list, self._tasks(generation, waits=waits))
+            for task in tasks:
+                computed += await self._compute(task, waits=waits)
+            n_held = sum(1 for _ in tasks)
+        if computed:
+            log.info("warmed", collection=generation.info.name, prefixes=n_held, computed_tokens=computed)
+        return Warmed(collection=generation.info.name, prefixes=n_held, computed_tokens=computed)
+
+    def _tasks(self, generation: Generation, *, waits: bool) -> Iterator[_Task]:
+        """What should be computed, most wanted first. Blocks."""
+        rooms = self._rooms
+        shared = rooms.prefixes.of(generation)
+        for group in rooms.groups.seen():
+            salt = cache_salt(group, generation, rooms)
+            for slot in rooms.pool.ready():
+                view = slot.view()
+                left = self._budget(slot) / len(rooms.groups.seen())
+                for number in shared.demand.ranked():
+                    prefix = shared.prefixes[number]
+                    if prefix.n_tokens > left:
+                        break
+                    left -= prefix.n_tokens
+                    if rooms.planner.holds(prefix, view, salt=salt):
+                        continue
+                    if waits and not self._is_worth(slot, salt, prefix, shared.demand.n_used(number)):
+                        continue
+                    yield _Task(slot=slot, prefix=prefix, salt=salt)
+
+    def _budget(self, slot: Slot) -> float:
+        share = self._rooms.settings.cache.prefix_share
+        kv_tokens = slot.info.kv_tokens if slot.info else None
+        return share * kv_tokens if kv_tokens else float("inf")
+
+    def _is_worth(self, slot: Slot, salt: str, prefix: Prefix, n_used: int) -> bool:
+        key = (slot.engine.url, salt, prefix.version)
+        before = self._uses_when_warmed.get(key)
+        if before is not None and n_used < before + _USES:
+            return False
+        self._uses_when_warmed[key] = n_used
+        return True
+
+    async def _compute(self, task: _Task, *, waits: bool) -> int:
+        """The tokens computed: a prefix, in steps short enough for a request to come between."""
+        rooms, block_size = self._rooms, task.slot.view().block_size
+        whole = await asyncio.get_running_loop().run_in_executor(rooms.executor, self._token_ids, task.prefix)
+        rooms.planner.computes(task.prefix, whole, salt=task.salt, block_size=block_size)
+        step = max(round(_STEP_MS / task.slot.pace.new_ms) // block_size, 1) * block_size
+        computed = 0
+        for end in [*range(step, len(whole), step), len(whole)]:
+            if waits:
+                await _until_idle(task.slot)
+            segment = Segment(name="shared_prefix", n_tokens=end)
+            prompt = Prompt(token_ids=whole[:end], segments=(segment,), shown=(), layout="")
+            ticket = await rooms.pool.ticket(prompt, task.salt, wait_s=0.0, slot=task.slot)
+            async for delta in rooms.pool.stream(ticket, Sampling(max_tokens=1), request_id="warm"):
+                if delta.usage:
+                    computed += end - (delta.usage.cached_tokens or 0)
+        return computed
+
+    def _token_ids(self, prefix: Prefix) -> Tokens:
+        return self._rooms.renderer.opening(prefix.chunks, self._rooms.passages.tokens(prefix.chunks))
+
+
+@asynccontextmanager
+async def warming(rooms: Rooms) -> AsyncIterator[Warmer]:
+    """A warmer; it works by itself if the setting cache.warm says so."""
+    warmer = Warmer(rooms)
+    task = asyncio.create_task(warmer.run()) if rooms.settings.cache.warm else None
+    try:
+        yield warmer
+    finally:
+        if task:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _until_idle(slot: Slot) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            while slot.n_running:  # noqa: ASYNC110 - there is nothing to wait on but time
+                await asyncio.sleep(_LOOK_S)
