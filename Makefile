@@ -1,9 +1,9 @@
 # Needs GNU make, a POSIX shell and Python 3.11 to 3.13.
 
-.PHONY: help setup demo serve test bench lint lock clean
+.PHONY: help setup demo serve test bench bench-arms lint lock clean
 
 help: ## print what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv with the locked packages: CUDA builds beside an NVIDIA GPU, else CPU builds
 	@python=$$(sh setup/find_python.sh "$(PYTHON)") && "$$python" setup/install.py
@@ -19,6 +19,9 @@ test: setup ## run the tests, the fast ones first
 
 bench: setup ## measure what the service adds to the engine's first token
 	@.venv/bin/rag bench load
+
+bench-arms: setup ## install what `rag bench reuse` compares with, in an environment of its own below data/bench
+	@.venv/bin/python -m rag.bench.reuse.pilot data/bench
 
 lint: setup ## check style, format and types
 	@.venv/bin/ruff check .

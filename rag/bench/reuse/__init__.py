@@ -1,0 +1,1 @@
+"""`rag bench reuse`: what different ways to lay out the same retrieved passages cost at the first token."""
