@@ -8,6 +8,7 @@ from rag.ask import Report, Reuse
 from rag.compose import Composed
 from rag.engine import Ticket
 from rag.recall import History
+from rag.tally import Tally
 from rag.telemetry import Metrics
 from rag.types import Segment, Usage
 
@@ -39,9 +40,11 @@ def account(ticket: Ticket, composed: Composed, usage: Usage) -> Reuse:
     )
 
 
-def count(report: Report, metrics: Metrics) -> None:
-    """Add an answer to the metrics."""
+def count(report: Report, metrics: Metrics, tally: Tally) -> None:
+    """Add an answer to the metrics, and to the tally of its collection."""
     reuse, label = report.reuse, report.collection or ""
+    if report.collection:
+        tally.add(report.collection, reuse)
     metrics.prompt_tokens.labels(label).inc(reuse.prompt_tokens)
     metrics.predicted_cached_tokens.labels(label).inc(reuse.predicted_cached_tokens)
     if reuse.cached_tokens is not None:

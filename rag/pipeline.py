@@ -41,7 +41,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             for event in cited.finish():
                 yield event
             report = _report(generation, hits, composed, ticket, cited, last, clock)
-            count(report, rooms.metrics)
+            count(report, rooms.metrics, rooms.tally)
             yield report
 
 

@@ -22,6 +22,7 @@ from rag.render import ChatTemplate, ChatTokenizer, Renderer, load_parts
 from rag.retrieve import Retriever
 from rag.settings import Settings
 from rag.store import Generation, Store, TokenStore, TurnStore
+from rag.tally import Tally
 from rag.telemetry import Metrics
 
 _THREADS = 4
@@ -42,6 +43,7 @@ class Rooms:
     turns: TurnStore
     applications: Applications
     groups: Groups
+    tally: Tally
     pool: EnginePool
     engine: EngineInfo
     gate: Gate
@@ -97,6 +99,7 @@ async def open_rooms(
             turns=turns,
             applications=Applications(),
             groups=Groups(),
+            tally=Tally(),
             pool=engines,
             engine=engine,
             gate=Gate(
@@ -166,7 +169,8 @@ def collection_facts(rooms: Rooms) -> list[dict[str, object]]:
     facts: list[dict[str, object]] = []
     for info in rooms.store.collections():
         with rooms.store.pin(info.id) as generation:
-            facts.append(describe_collection(generation, rooms.passages, rooms.prefixes))
+            described = describe_collection(generation, rooms.passages, rooms.prefixes)
+            facts.append(described | {"reuse": rooms.tally.facts(info.name)})
     return facts
 
 
@@ -181,10 +185,5 @@ def describe_collection(generation: Generation, passages: Passages, prefixes: Pr
         "documents": info.documents,
         "chunks": info.chunks,
         "tokens": passages.fill(generation),
-        "shared_prefix": {
-            "version": shared.version,
-            "documents": shared.n_documents,
-            "tokens": shared.n_tokens,
-            "prefixes": len(shared.prefixes),
-        },
+        "shared_prefix": {"version": shared.version, "documents": shared.n_documents, "tokens": shared.n_tokens},
     }

@@ -38,6 +38,9 @@ def status(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson =
         say_json(document)
         return
     _show(document, {engine["url"]: engine.get("reuse", "unreported") for engine in facts.get("engines", ())})
+    for collection in collections:
+        for line in _reuse(collection):
+            say(line)
 
 
 def _pick(facts: Mapping[str, Any], names: tuple[str, ...]) -> Json:
@@ -123,12 +126,20 @@ def _show(document: Json, reuse: Mapping[str, str]) -> None:
         say("collections: none. Make one with `rag ingest PATH`.")
 
 
+def _reuse(collection: Mapping[str, Any]) -> list[str]:
+    """How much of a collection's prompts the running service reused, and what to do about the rest."""
+    from rag.ledger import CURES
+
+    reuse = collection.get("reuse")
+    if not reuse or not reuse["answers"]:
+        return []
+    share = reuse["cached_tokens"] / max(reuse["prompt_tokens"], 1)
+    lines = [f"reuse of {collection['name']}: {share:.0%} of the prompt tokens of {reuse['answers']} answers"]
+    return lines + [f"  {count} x {reason}: {CURES.get(reason, '')}" for reason, count in reuse["misses"].items()]
+
+
 def _prefix(shared: Mapping[str, Any] | None) -> str | None:
-    if shared is None:
-        return None
-    n_topics = shared.get("prefixes", 1)
-    topics = f" in {n_topics} topics" if n_topics > 1 else ""
-    return f"{shared['tokens']} tokens of {shared['documents']} documents{topics}"
+    return None if shared is None else f"{shared['tokens']} tokens of {shared['documents']} documents"
 
 
 def _advice(reuse: str) -> str:

@@ -92,6 +92,7 @@ class KvEvents:
             self._last = None
         if batch.seq > self._next:
             self.n_gaps += 1
+            self._held.unsettle()
             await self._close_gap(batch.seq, context)
         if batch.seq >= self._next:
             self._apply(batch)

@@ -33,9 +33,9 @@ class Held:
 
     Without events it is a guess: `admit` notes what was sent, in the order in which the engine frees blocks (a
     request's last one first, so the roots of prefixes live longest), and `observe` corrects it by what the engine
-    reports. With events (`restart`, `apply`, `settle`, `lose`) it is exact: an engine's hash is mapped to our name
-    through the parent's, so how the engine hashes does not matter, and copies are counted, because the engine keeps
-    equal blocks apart and removes them one by one.
+    reports. With events (`restart`, `apply`, `settle` and what stands between them) it is exact: an engine's hash is
+    mapped to our name through the parent's, so how the engine hashes does not matter, and copies are counted,
+    because the engine keeps equal blocks apart and removes them one by one.
 
     Everything that changes it is called on one thread, the event loop's. `match`, `holds` and `must_report` may be
     called on others meanwhile: they only look names up, one dictionary access each, which the interpreter makes
@@ -59,7 +59,7 @@ class Held:
         self._is_healing = False  # events were missed
         self._is_heard = False  # a batch of events came since
         self._n_right = 0  # requests in a row that were predicted right while healing
-        self._n_late = 0  # requests in a row that ended before the event of their last block came
+        self._n_late = 0  # requests in a row, with no event since, of whose last block no event has told
 
     def __len__(self) -> int:
         """Blocks held."""
@@ -121,6 +121,10 @@ class Held:
         self.clear()
         self.state, self._is_whole, self._is_healing = Mirror.RECENCY, True, False
 
+    def unsettle(self) -> None:
+        """Note that events are missing that may still come. Goes on by recency until `settle`, or `lose`."""
+        self.state = Mirror.RECENCY
+
     def settle(self) -> None:
         """Note that all that the engine has published until now was applied."""
         if self._is_whole and not self.is_live:
@@ -142,7 +146,7 @@ class Held:
             else:
                 self.clear()
         self._n_batches += 1
-        self._is_heard = True
+        self._is_heard, self._n_late = True, 0
         if self.is_live:
             self._lapse()
         self._trim()

@@ -66,7 +66,8 @@ def test_eight_clients_over_a_warm_prefix_are_predicted_to_the_block(service) ->
     engine = service.ready()["engines"][0]
     assert engine["mirror"] == "live"
     assert engine["prediction_error"] < 0.05
-    assert (metric(service, "rag_engine_mirror_live"), metric(service, "rag_engine_event_gaps")) == (1, 0)
+    assert metric(service, "rag_engine_mirror_live") == 1
+    assert metric(service, "rag_engine_event_replays") >= 1
 
 
 def test_a_cleared_cache_is_noticed_by_the_second_request(service) -> None:

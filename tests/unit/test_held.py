@@ -234,6 +234,13 @@ def test_it_is_live_when_it_has_caught_up() -> None:
     assert held.state is Mirror.RECENCY
     held.settle()
     assert held.state is Mirror.LIVE
+    held.unsettle()
+    for _ in range(2 * RUN):  # what is late may still come: nothing is lost
+        held.admit(block_chain(range(100, 108), SIZE, "a"))
+        held.observe(block_chain(range(100, 108), SIZE, "a"), 0, n_predicted_blocks=0)
+    assert held.state is Mirror.RECENCY
+    held.settle()
+    assert held.state is Mirror.LIVE
     held.lose()
     held.settle()
     assert held.state is Mirror.RECENCY
