@@ -139,7 +139,8 @@ def rate_table(rates: Sequence[Rate]) -> list[str]:
     lines = [f"{'arm':<16} {'KV tokens':>10} {'requests/s':>11} {'at p95 of':>10}"] if rates else []
     for rate in rates:
         size = "-" if rate.kv_tokens is None else f"{rate.kv_tokens:,}"
-        lines.append(f"{rate.arm:<16} {size:>10} {rate.per_s:>11.2f} {rate.limit_ms:>7.0f} ms")
+        more = "  or more: --n is too small to tell" if rate.per_s == rate.most_per_s else ""
+        lines.append(f"{rate.arm:<16} {size:>10} {rate.per_s:>11.2f} {rate.limit_ms:>7.0f} ms{more}")
     return lines
 
 
