@@ -38,7 +38,7 @@ def main() -> int:
         print(f"1. Ingesting {_SAMPLE}", flush=True)
         rag("ingest", str(_SAMPLE), "-c", _COLLECTION, "--data-dir", str(_DATA_DIR))
         print("\n2. Starting the service with its own vLLM (half a minute on a CPU)", flush=True)
-        with running_service(_DATA_DIR, log=_DATA_DIR / "run" / "demo-serve.log") as url:
+        with running_service(_DATA_DIR, log=_DATA_DIR / "run" / "demo-serve.log", arguments=_cold()) as url:
             answers = _ask_all(OpenAI(base_url=f"{url}/v1", api_key="none"))
     except RagError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -46,6 +46,14 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         return error.returncode
     return _summary(answers)
+
+
+def _cold() -> list[str]:
+    """Options of a service that computes nothing ahead: the first question then shows what reuse saves the others."""
+    file = _DATA_DIR / "run" / "demo.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("[cache]\nwarm = false\n")
+    return ["--config", str(file)]
 
 
 def _ask_all(client: OpenAI) -> list[Answered]:

@@ -53,6 +53,7 @@ def bench_load(*, url: str | None, n_requests: int, prompt_tokens: int) -> LoadR
         ready = client.get(f"{base}/ready").json()
         engine = ready["engines"][0]
         arms = _Arms(client, base, engine["url"], engine["model"])
+        client.post(f"{base}/warm", json={}).raise_for_status()
         for _ in range(_WARM_UP):
             arms.service()
             arms.engine()

@@ -124,8 +124,11 @@ def _choice(
     pace: Pace,
 ) -> Choice:
     by_seq = {hit.chunk.seq: hit.chunk for hit in tail}
-    # What must be computed stands with the best next to the question; it costs no reuse (replay, 2026-11).
-    fresh = [hit.chunk for hit in reversed(tail) if hit.chunk.seq not in reused]
+    fresh = [hit.chunk for hit in tail if hit.chunk.seq not in reused]
+    # The best belongs next to the question. Behind a prefix that costs no reuse; without one, sequences that begin
+    # with the best are found again more often (squad, cache of half the collection: 2 % of the time; replay, 2026-11).
+    if opening.prefix:
+        fresh.reverse()
     n_missing = opening.n_tokens - opening.n_cached
     n_new = n_missing + n_fixed + sum(n_tokens[chunk.seq] for chunk in fresh)
     n_cached = opening.n_cached + sum(n_tokens[seq] for seq in reused)
