@@ -80,8 +80,6 @@ class Planner:
                 near_tie=self._near_tie,
             )
             shared.demand.note(kept, [shared.by_seq.get(hit.chunk.seq, ()) for hit in kept])
-            if choice.prefix:
-                shared.demand.note_used(shared.numbers[choice.prefix.version])
         return choice
 
     def sent(self, plan: Plan, prompt: Prompt, prefix: Prefix | None, *, salt: str, block_size: int) -> None:

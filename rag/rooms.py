@@ -79,6 +79,8 @@ async def open_rooms(
         renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir)
         passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
         stack.callback(passages.close)
+        prefixes = Prefixes(passages, settings.data_dir, prefix_limits(settings, engine))
+        stack.callback(prefixes.close)
         turns = TurnStore(settings.data_dir)
         stack.callback(turns.close)
         metrics = Metrics()
@@ -89,7 +91,7 @@ async def open_rooms(
             retriever=Retriever(batcher, executor),
             renderer=renderer,
             passages=passages,
-            prefixes=Prefixes(passages, settings.data_dir, prefix_limits(settings, engine)),
+            prefixes=prefixes,
             planner=Planner(
                 renderer,
                 keep_ratio=settings.retrieve.keep_ratio,

@@ -20,7 +20,8 @@ _STEP_MS = 150.0  # of computing between two looks at whether someone waits
 _LOOK_S = 0.2
 _PATIENCE_S = 2.0  # a step is taken after this long even if the engine is never idle
 _REST_S = 2.0  # between two looks at what is missing
-_USES = 2  # of a prefix that was evicted, before it is worth computing ahead again
+_ASKED = 2  # times for a prefix that was evicted, before it is worth computing ahead again
+_FULL = 0.9  # of its cache; below that an engine evicts nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Warmer:
     def __init__(self, rooms: Rooms) -> None:
         """Nothing is computed yet."""
         self._rooms = rooms
-        self._uses_when_warmed: dict[tuple[str, str, str], int] = {}  # engine, salt, prefix version
+        self._asked_when_warmed: dict[tuple[str, str, str], int] = {}  # engine, salt, prefix version
 
     async def run(self) -> None:
         """Warm whatever is missing while engines are idle, for ever."""
@@ -96,7 +97,7 @@ class Warmer:
                     left -= prefix.n_tokens
                     if rooms.planner.holds(prefix, view, salt=salt):
                         continue
-                    if waits and not self._is_worth(slot, salt, prefix, shared.demand.n_used(number)):
+                    if waits and not self._is_worth(slot, salt, prefix, shared.demand.n_asked(number)):
                         continue
                     yield _Task(slot=slot, prefix=prefix, salt=salt)
 
@@ -105,12 +106,16 @@ class Warmer:
         kv_tokens = slot.info.kv_tokens if slot.info else None
         return share * kv_tokens if kv_tokens else float("inf")
 
-    def _is_worth(self, slot: Slot, salt: str, prefix: Prefix, n_used: int) -> bool:
+    def _is_worth(self, slot: Slot, salt: str, prefix: Prefix, n_asked: int) -> bool:
+        """Whether a prefix that is not held should be: not if it was evicted for want of room and hardly asked for."""
         key = (slot.engine.url, salt, prefix.version)
-        before = self._uses_when_warmed.get(key)
-        if before is not None and n_used < before + _USES:
+        before = self._asked_when_warmed.get(key)
+        view = slot.view()
+        kv_tokens = slot.info.kv_tokens if slot.info else None
+        has_room = kv_tokens is None or len(view.held) * view.block_size + prefix.n_tokens < _FULL * kv_tokens
+        if before is not None and not has_room and n_asked < before + _ASKED:
             return False
-        self._uses_when_warmed[key] = n_used
+        self._asked_when_warmed[key] = n_asked
         return True
 
     async def _compute(self, task: _Task, *, waits: bool) -> int:

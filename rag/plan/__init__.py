@@ -11,7 +11,7 @@ from rag.plan.prefix import Limits, Prefix, PrefixSet, choose_topics, make_prefi
 from rag.plan.question import Choice, EngineView, Opening, plan_question
 from rag.plan.relevance import relevant
 from rag.plan.sequences import Sequences
-from rag.plan.topics import Topic
+from rag.plan.topics import Topic, Vectors
 from rag.plan.turns import Passage, Plan, PlannedTurn, plan_turn
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Stored",
     "Topic",
     "Turn",
+    "Vectors",
     "block_chain",
     "choose_topics",
     "fit_pace",

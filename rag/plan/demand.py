@@ -19,7 +19,7 @@ class Demand:
         lengths = np.linalg.norm(means, axis=1, keepdims=True)
         self._means = means / np.maximum(lengths, 1e-9)
         self._asked = np.zeros(len(means), np.float64)
-        self._n_used = np.zeros(len(means), np.int64)
+        self._n_asked = np.zeros(len(means), np.int64)
 
     def note(self, hits: Sequence[Hit], numbers: Sequence[Sequence[int]]) -> None:
         """Count a question. numbers: for each of its hits, the prefixes that show the chunk."""
@@ -28,14 +28,11 @@ class Demand:
         for hit, showing in zip(hits, numbers, strict=True):
             for number in showing:
                 self._asked[number] += max(hit.score, 0.0) / total if total else 0.0
+        self._n_asked[sorted({number for showing in numbers for number in showing})] += 1
 
-    def note_used(self, number: int) -> None:
-        """Count a prompt that started with prefix `number`."""
-        self._n_used[number] += 1
-
-    def n_used(self, number: int) -> int:
-        """Prompts that started with a prefix so far."""
-        return int(self._n_used[number])
+    def n_asked(self, number: int) -> int:
+        """Questions so far that found a chunk which prefix `number` shows."""
+        return int(self._n_asked[number])
 
     def ranked(self) -> list[int]:
         """All prefixes, most wanted first: those asked for, then those most like them; at first in their own order.

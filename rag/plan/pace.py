@@ -38,5 +38,5 @@ def fit_pace(samples: Sequence[tuple[int, int, float]]) -> Pace:
     fixed, new_ms, cached_ms = np.linalg.lstsq(rows, times, rcond=None)[0].tolist()
     # Noise must not make work free, nor a cached token dear: 1 / 33 of a new one on a GPU, 1 / 60 on a small CPU.
     new_ms = max(new_ms, 1e-6)
-    cached_ms = min(max(cached_ms, new_ms / 1000), new_ms / 20)
+    cached_ms = min(max(cached_ms, new_ms / 1000), new_ms / 30)
     return Pace(fixed_ms=max(fixed, 0.0), new_ms=new_ms, cached_ms=cached_ms, attention_ms=share * new_ms)

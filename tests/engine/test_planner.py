@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +31,11 @@ def computed_tokens(service) -> float:
 
 
 def clear_cache(service) -> None:
-    httpx2.post(f"{service.engine_url}/reset_prefix_cache", timeout=30).raise_for_status()
+    """Try until vLLM does: it refuses while a request holds blocks, and frees them after its answer."""
+    deadline = time.monotonic() + 60
+    while not httpx2.post(f"{service.engine_url}/reset_prefix_cache", timeout=30).is_success:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def segment(rag: dict, name: str) -> int:
