@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rag.render import Renderer
 from rag.store import Generation, TokenStore
 from rag.types import Chunk, Tokens
 
 _BATCH = 256
+_KEYS = 8192  # chunks whose key is remembered; making one takes 20 us
 # Numbers of passages in a tail are not known before it is planned; a label of three digits is the longest usual.
 _A_LABEL = 999
 
@@ -20,6 +22,7 @@ class Passages:
         self._renderer = renderer
         self._store = tokens
         self._n_tokens: dict[tuple[str, int], int] = {}  # of generations that are filled
+        self._key = lru_cache(maxsize=_KEYS)(self._make_key)
 
     @property
     def fingerprint(self) -> str:
@@ -60,5 +63,5 @@ class Passages:
         """Close the store of token arrays."""
         self._store.close()
 
-    def _key(self, chunk: Chunk) -> str:
+    def _make_key(self, chunk: Chunk) -> str:
         return hashlib.sha256(self._renderer.parts.passage(chunk).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -7,7 +7,7 @@ from rag.engine.base import Engine, EngineInfo
 from rag.plan import Pace, fit_pace
 from rag.types import Sampling, Tokens
 
-_LENGTHS = (256, 1024)  # tokens; two seconds in all on a small CPU, a tenth of one on a GPU
+_LENGTHS = (256, 2048)  # tokens; four seconds in all on a small CPU, a quarter of one on a GPU
 _REPEATS = 3  # of the cached ones, whose differences are small
 _SHARE = 4  # of the window at most
 

@@ -24,14 +24,15 @@ class Renderer:
         self.parts = parts
         self._template = template
         self._encode = lru_cache(maxsize=4096)(tokenizer.encode_text)
+        self.label = lru_cache(maxsize=4096)(self._label)
 
     def passage(self, chunk: Chunk) -> Tokens:
         """The stored token array of a chunk: its text as the model reads it, without a label."""
         return self.tokenizer.encode_text(self.parts.passage(chunk))
 
-    def label(self, number: int) -> Tokens:
+    def _label(self, number: int) -> Tokens:
         """The token array that stands before passage `number`."""
-        return self._encode(self.parts.label(number))
+        return self.tokenizer.encode_text(self.parts.label(number))
 
     def render(self, plan: Plan, passages: Mapping[int, Tokens]) -> Prompt:
         """The prompt of a plan. `passages` has the stored array of every chunk in it, by seq."""
