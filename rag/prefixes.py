@@ -39,6 +39,7 @@ class Prefixes:
         self._data_dir = data_dir
         self._limits = limits
         self._freezes = freezes
+        self._making = threading.Lock()
         self._lock = threading.Lock()  # of all below
         self._sets: OrderedDict[tuple[str, int], PrefixSet] = OrderedDict()
         self._being_made: set[tuple[str, int]] = set()
@@ -54,7 +55,9 @@ class Prefixes:
             if generation.info.chunks > self._at_once and self._freezes:
                 self._make_later(key, generation)
                 return _NONE
-            self._keep(key, self._make(generation))
+            with self._making:  # of requests that come at once, one makes them
+                if key not in self._sets:
+                    self._keep(key, self._make(generation))
         return self._sets[key]
 
     def close(self) -> None:
@@ -81,7 +84,8 @@ class Prefixes:
 
         def make() -> None:
             try:
-                self._keep(key, self._freeze(generation.info.id, chunks, vectors))
+                with self._making:
+                    self._keep(key, self._freeze(generation.info.id, chunks, vectors))
             except RagError as error:
                 log.warning("topics_not_made", collection=generation.info.name, reason=str(error))
             finally:

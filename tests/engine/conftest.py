@@ -39,7 +39,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Itera
     data_dir = folder / "data"
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAG_ENGINE__MODEL", str(tiny_model))
-        # So small a model computes a short tail as fast as it finds a long prefix. With every hit shown, no tail is short.
+        # So small a model computes a short tail as fast as it finds a long prefix. With all hits shown, none is short.
         environment.setenv("RAG_RETRIEVE__KEEP_RATIO", "0")
         environment.setenv("VLLM_SERVER_DEV_MODE", "1")  # for the engine: its cache can be cleared
         rag("ingest", str(SAMPLE), "--data-dir", str(data_dir))

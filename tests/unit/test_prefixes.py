@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -110,3 +111,10 @@ def test_nobody_waits_for_a_large_collection_to_be_cut(data_dir: Path, tiny_form
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert len(prefixes.of(generation).prefixes) > 1
+
+
+def test_requests_that_come_at_once_get_one_set(data_dir: Path, tiny_format: Path) -> None:
+    with opened(data_dir, tiny_format, TOPICS) as (prefixes, store), store.pin("parts") as generation:
+        with ThreadPoolExecutor(8) as threads:
+            sets = list(threads.map(lambda _: prefixes.of(generation), range(8)))
+        assert all(each is sets[0] for each in sets)
