@@ -27,6 +27,7 @@ class Reuse:
     cached_tokens: int | None  # None: the engine does not say
     segments: tuple[tuple[Segment, int | None], ...]  # with the cached tokens of each
     miss_reason: str | None
+    n_replaced: int  # hits that gave way to near-tied ones which the prefix shows anyway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

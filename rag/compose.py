@@ -3,15 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import structlog
+
 from rag.applications import Steadiness
 from rag.ask import Ask
 from rag.engine import Slot
-from rag.errors import ContextTooLong, InvalidRequest
+from rag.errors import ContextTooLong, CorpusError, EngineUnavailable, InvalidRequest
 from rag.plan import Choice, Dialogue, Plan, PlannedTurn, plan_conversation, read_dialogue
 from rag.recall import History, Recalled, recall, remember, turn_keys
 from rag.rooms import Rooms
 from rag.store import Generation
 from rag.types import Chunk, Hit, Prompt
+
+log = structlog.get_logger()
 
 _ANSWER_SHARE = 4  # of the window, what an answer gets unasked at most
 
@@ -77,11 +81,11 @@ def compose(
     arrays = rooms.passages.tokens(_chunks(before, hits))
     n_tokens = {seq: rooms.passages.cost(array) for seq, array in arrays.items()}
     capacity = rooms.engine.window_tokens - answer_tokens(ask, rooms)
-    prefix, given, slot, n_replaced = before.prefix, before.turns, None, 0
+    prefix, given, slot, block_size, n_replaced = before.prefix, before.turns, None, 0, 0
     if not given:
         bare = Plan(application=dialogue.application, application_last=varies)
         first = replace(bare, turns=(PlannedTurn(question=dialogue.turns[0].question),))
-        slot, choice = _first_turn(first, hits[0], salt, n_tokens, capacity, generation, rooms)
+        slot, block_size, choice = _first_turn(first, hits[0], salt, n_tokens, capacity, generation, rooms)
         prefix, given, n_replaced = choice.prefix, (choice.chunks,), len(choice.replaced)
     plan = plan_conversation(
         dialogue,
@@ -96,9 +100,12 @@ def compose(
     prompt = rooms.renderer.render(plan, arrays | rooms.passages.tokens(plan.shared))
     used = prefix if plan.shared else None
     why_cold = rooms.planner.why_missing(used, salt=salt)
-    remember(_keys(ask, dialogue, generation, rooms), plan, prefix, len(before.turns), rooms.turns)
+    try:
+        remember(_keys(ask, dialogue, generation, rooms), plan, prefix, len(before.turns), rooms.turns)
+    except CorpusError as error:  # a full disk must not cost an answer, only the next turn's reuse
+        log.warning("conversation_not_remembered", reason=str(error))
     if slot and len(plan.turns) == 1:
-        rooms.planner.sent(plan, prompt, used, salt=salt, block_size=slot.view().block_size)
+        rooms.planner.sent(plan, prompt, used, salt=salt, block_size=block_size)
     return Composed(
         prompt=prompt,
         slot=slot,
@@ -117,19 +124,27 @@ def _first_turn(
     capacity_tokens: int,
     generation: Generation,
     rooms: Rooms,
-) -> tuple[Slot, Choice]:
-    """What the first question gets, at the engine that should answer soonest."""
+) -> tuple[Slot, int, Choice]:
+    """What the first question gets, at the engine that should answer soonest, with that one's block size.
+
+    Raises:
+        EngineUnavailable: no engine is ready.
+    """
     shared = rooms.prefixes.of(generation)
+    views = [(slot, view) for slot in rooms.pool.slots if (view := slot.view())]
+    if not views:
+        raise EngineUnavailable("The engine went away before it was asked. Try again, and see `rag status`.")
     choices = [
         (
             slot,
+            view.block_size,
             rooms.planner.choose(
-                first, hits, shared, slot.view(), salt=salt, n_tokens=n_tokens, capacity_tokens=capacity_tokens
+                first, hits, shared, view, salt=salt, n_tokens=n_tokens, capacity_tokens=capacity_tokens
             ),
         )
-        for slot in rooms.pool.ready()
+        for slot, view in views
     ]
-    return min(choices, key=lambda pair: pair[0].queue_ms + pair[1].expected_ms)
+    return min(choices, key=lambda found: found[0].queue_ms + found[2].expected_ms)
 
 
 def _chunks(before: Recalled, hits: Sequence[Sequence[Hit]]) -> list[Chunk]:

@@ -37,6 +37,7 @@ def account(ticket: Ticket, composed: Composed, usage: Usage) -> Reuse:
         cached_tokens=usage.cached_tokens,
         segments=segments,
         miss_reason=_miss_reason(segments, ticket.info.block_size, composed, usage.cached_tokens),
+        n_replaced=composed.n_replaced,
     )
 
 
@@ -50,6 +51,7 @@ def count(report: Report, metrics: Metrics, tally: Tally) -> None:
     if reuse.cached_tokens is not None:
         metrics.cached_tokens.labels(label).inc(reuse.cached_tokens)
         metrics.prediction_error_tokens.observe(abs(reuse.cached_tokens - reuse.predicted_cached_tokens))
+    metrics.replaced_hits.labels(label).inc(reuse.n_replaced)
     if reuse.miss_reason:
         metrics.misses.labels(label, reuse.miss_reason).inc()
     for citation in report.citations:

@@ -57,7 +57,7 @@ class EngineSettings(_Section):
     port: int = Field(0, ge=0, le=65535, description="Port of the local engine on loopback; 0 takes a free one.")
     block_size: int | None = Field(None, description="Tokens in a KV block; unset: 32 on CPU, vLLM's choice on a GPU.")
     max_model_len: int | None = Field(None, ge=64, description="Window in tokens; unset: the model's own.")
-    kv_cache_gib: float | None = Field(None, gt=0, description="KV cache in GiB of a CPU engine; unset: 2.")
+    kv_cache_gib: int | None = Field(None, ge=1, description="KV cache in whole GiB of a CPU engine; unset: 2.")
     start_timeout_s: float = Field(900.0, gt=0, description="Seconds a starting engine may take to be ready.")
     extra_args: tuple[str, ...] = Field((), description="More arguments for the local vLLM, one word an item.")
 

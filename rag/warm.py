@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import structlog
 
 from rag.engine import Slot
 from rag.errors import RagError
-from rag.plan import Prefix
+from rag.plan import EngineView, Prefix
 from rag.rooms import Rooms, cache_salt
 from rag.store import Generation
 from rag.types import Prompt, Sampling, Segment, Tokens
@@ -29,7 +29,7 @@ class Warmed:
     """What one round of warming did."""
 
     collection: str
-    prefixes: int  # that are held now
+    prefixes: int  # that were missing
     computed_tokens: int
 
 
@@ -38,6 +38,7 @@ class _Task:
     """One prefix that an engine should hold and does not."""
 
     slot: Slot
+    block_size: int
     prefix: Prefix
     salt: str
 
@@ -76,10 +77,10 @@ class Warmer:
             tasks = await loop.run_in_executor(rooms.executor, list, self._tasks(generation, waits=waits))
             for task in tasks:
                 computed += await self._compute(task, waits=waits)
-            n_held = sum(1 for _ in tasks)
-        if computed:
-            log.info("warmed", collection=generation.info.name, prefixes=n_held, computed_tokens=computed)
-        return Warmed(collection=generation.info.name, prefixes=n_held, computed_tokens=computed)
+        warmed = Warmed(collection=generation.info.name, prefixes=len(tasks), computed_tokens=computed)
+        if tasks:
+            log.info("warmed", **asdict(warmed))
+        return warmed
 
     def _tasks(self, generation: Generation, *, waits: bool) -> Iterator[_Task]:
         """What should be computed, most wanted first. Blocks."""
@@ -87,8 +88,10 @@ class Warmer:
         shared = rooms.prefixes.of(generation)
         for group in rooms.groups.seen():
             salt = cache_salt(group, generation, rooms)
-            for slot in rooms.pool.ready():
+            for slot in rooms.pool.slots:
                 view = slot.view()
+                if view is None:
+                    continue
                 left = self._budget(slot) / len(rooms.groups.seen())
                 for number in shared.demand.ranked():
                     prefix = shared.prefixes[number]
@@ -97,20 +100,19 @@ class Warmer:
                     left -= prefix.n_tokens
                     if rooms.planner.holds(prefix, view, salt=salt):
                         continue
-                    if waits and not self._is_worth(slot, salt, prefix, shared.demand.n_asked(number)):
+                    if waits and not self._is_worth(slot, view, salt, prefix, shared.demand.n_asked(number)):
                         continue
-                    yield _Task(slot=slot, prefix=prefix, salt=salt)
+                    yield _Task(slot=slot, block_size=view.block_size, prefix=prefix, salt=salt)
 
     def _budget(self, slot: Slot) -> float:
         share = self._rooms.settings.cache.prefix_share
         kv_tokens = slot.info.kv_tokens if slot.info else None
         return share * kv_tokens if kv_tokens else float("inf")
 
-    def _is_worth(self, slot: Slot, salt: str, prefix: Prefix, n_asked: int) -> bool:
+    def _is_worth(self, slot: Slot, view: EngineView, salt: str, prefix: Prefix, n_asked: int) -> bool:
         """Whether a prefix that is not held should be: not if it was evicted for want of room and hardly asked for."""
         key = (slot.engine.url, salt, prefix.version)
         before = self._asked_when_warmed.get(key)
-        view = slot.view()
         kv_tokens = slot.info.kv_tokens if slot.info else None
         has_room = kv_tokens is None or len(view.held) * view.block_size + prefix.n_tokens < _FULL * kv_tokens
         if before is not None and not has_room and n_asked < before + _ASKED:
@@ -120,7 +122,7 @@ class Warmer:
 
     async def _compute(self, task: _Task, *, waits: bool) -> int:
         """The tokens computed: a prefix, in steps short enough for a request to come between."""
-        rooms, block_size = self._rooms, task.slot.view().block_size
+        rooms, block_size = self._rooms, task.block_size
         whole = await asyncio.get_running_loop().run_in_executor(rooms.executor, self._token_ids, task.prefix)
         rooms.planner.computes(task.prefix, whole, salt=task.salt, block_size=block_size)
         step = max(round(_STEP_MS / task.slot.pace.new_ms) // block_size, 1) * block_size

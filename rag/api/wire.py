@@ -92,6 +92,7 @@ def _reuse_json(reuse: Reuse) -> Json:
             {"name": segment.name, "tokens": segment.n_tokens, "cached": cached} for segment, cached in reuse.segments
         ],
         "miss_reason": reuse.miss_reason,
+        "replaced_hits": reuse.n_replaced,
     }
 
 

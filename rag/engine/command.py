@@ -13,7 +13,7 @@ from rag.errors import ConfigError
 from rag.settings import EngineSettings
 
 _CPU_BLOCK_SIZE = 32  # vLLM's own choice on CPU is 128; finer blocks hit 1.6 points more (measured in replay)
-_CPU_KV_GIB = 2.0
+_CPU_KV_GIB = 2
 _MAX_SOCKET_PATH = 100  # the kernel's limit is 108 bytes
 
 
@@ -64,7 +64,7 @@ def engine_environment(settings: EngineSettings, *, source: str, inherited: Mapp
     if Path(source).is_dir():
         environment["HF_HUB_OFFLINE"] = "1"
     if is_cpu_build():
-        environment["VLLM_CPU_KVCACHE_SPACE"] = f"{settings.kv_cache_gib or _CPU_KV_GIB:g}"
+        environment["VLLM_CPU_KVCACHE_SPACE"] = f"{settings.kv_cache_gib or _CPU_KV_GIB}"
     return environment
 
 

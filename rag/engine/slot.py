@@ -36,9 +36,10 @@ class Slot:
         """What the prompts before a new one should take to their first tokens."""
         return self.n_waiting_tokens * self.pace.new_ms
 
-    def view(self) -> EngineView:
-        """The engine as planning sees it. It must be ready."""
-        assert self.info  # noqa: S101
+    def view(self) -> EngineView | None:
+        """The engine as planning sees it; None: not ready."""
+        if self.info is None:
+            return None
         return EngineView(held=self.held, block_size=self.info.block_size, pace=self.pace)
 
 

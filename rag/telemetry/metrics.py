@@ -36,6 +36,12 @@ class Metrics:
             ["collection", "reason"],
             registry=registry,
         )
+        self.replaced_hits = Counter(
+            "rag_replaced_hits",
+            "Hits left out of prompts for near-tied ones that the shared prefix shows anyway.",
+            ["collection"],
+            registry=registry,
+        )
         self.prediction_error_tokens = Histogram(
             "rag_prediction_error_tokens",
             "Absolute difference of predicted and reported cached tokens of a request.",
