@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_NEXT_TO_NOTHING = 1 / 15  # of a new token
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
@@ -18,6 +20,14 @@ class Pace:
     new_ms: float = 0.0195
     cached_ms: float = 0.0006
     attention_ms: float = 5.8e-7  # for each pair of a new token and a token before it, twice over
+
+    @property
+    def reads_cheaply(self) -> bool:
+        """Whether a cached token costs next to nothing.
+
+        Only then does a chunk pay that is in a prefix for its neighbours' sake: few questions need it, all read it.
+        """
+        return self.cached_ms <= self.new_ms * _NEXT_TO_NOTHING
 
     def first_token_ms(self, n_new: int, n_cached: int) -> float:
         """Time to the first token of a prompt on an idle engine."""
@@ -36,7 +46,8 @@ def fit_pace(samples: Sequence[tuple[int, int, float]]) -> Pace:
     rows = np.array([(1, new + share * new * (new + 2 * cached), cached) for new, cached, _ in samples], np.float64)
     times = np.array([ms for _, _, ms in samples], np.float64)
     fixed, new_ms, cached_ms = np.linalg.lstsq(rows, times, rcond=None)[0].tolist()
-    # Noise must not make work free, nor a cached token dear: 1 / 33 of a new one on a GPU, 1 / 60 on a small CPU.
+    # Noise must not make work free, nor a cached token nearly as dear as a new one: a fifth of one was the most that
+    # was seen (8B on one H200, a slow host in front of it), a sixtieth on a small CPU.
     new_ms = max(new_ms, 1e-6)
-    cached_ms = min(max(cached_ms, new_ms / 1000), new_ms / 30)
+    cached_ms = min(max(cached_ms, new_ms / 1000), new_ms / 3)
     return Pace(fixed_ms=max(fixed, 0.0), new_ms=new_ms, cached_ms=cached_ms, attention_ms=share * new_ms)

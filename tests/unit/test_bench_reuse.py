@@ -33,7 +33,7 @@ from rag.cli.frame import run as rag
 from rag.embed import FakeEncoder
 from rag.engine import EngineInfo, EnginePool, FakeEngine, Slot
 from rag.errors import ConfigError, EngineError
-from rag.plan import Dialogue, Held, Turn
+from rag.plan import Dialogue, Held, Pace, Turn
 from rag.render import Renderer
 from rag.settings import EmbeddingSettings
 from rag.types import Anchor, Chunk, ChunkId, Hit
@@ -82,6 +82,7 @@ def ground(renderer: Renderer) -> Ground:
         renderer=renderer,
         salt="test",
         held=lambda: Held(None),
+        pace=Pace(),
         block_size=1,
         kv_tokens=None,
         window_tokens=None,

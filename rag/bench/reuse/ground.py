@@ -8,7 +8,7 @@ from rag.bench.reuse.workload import Request, Workload
 from rag.embed.base import Vectors
 from rag.errors import ConfigError
 from rag.models import chat_model_source, load_chat_format
-from rag.plan import Held, Plan, PlannedTurn
+from rag.plan import Held, Pace, Plan, PlannedTurn
 from rag.render import ChatTemplate, ChatTokenizer, Renderer, load_parts
 from rag.types import Chunk, Prompt, Tokens
 
@@ -28,6 +28,7 @@ class Ground:
     renderer: Renderer
     salt: str
     held: Callable[[], Held]  # what the engine holds at present, as far as is known
+    pace: Pace  # of the engine
     block_size: int
     kv_tokens: int | None  # tokens that fit the engine's cache; None: unbounded or unknown
     window_tokens: int | None  # longest prompt with its answer; None: no limit

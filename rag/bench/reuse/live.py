@@ -39,7 +39,9 @@ async def replay(
     Raises:
         EngineError: the engine failed a request.
     """
-    ground = replace(ground, salt=f"{ground.salt}-{secrets.token_hex(8)}", held=lambda: pool.slots[0].held)
+    ground = replace(
+        ground, salt=f"{ground.salt}-{secrets.token_hex(8)}", held=lambda: pool.slots[0].held, pace=pool.slots[0].pace
+    )
     with ExitStack() as stack:
         # A planner has one thread, as in the service: what it takes there others wait for, here too.
         executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="plan"))

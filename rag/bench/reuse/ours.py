@@ -9,7 +9,6 @@ from rag.plan import (
     Dialogue,
     EngineView,
     Limits,
-    Pace,
     Passage,
     Plan,
     PlannedTurn,
@@ -70,7 +69,7 @@ class Ours:
         prefix, given = (known[0][0] if known else None), tuple(chunks for _, chunks in known)
         if not known:
             first = Plan(application=dialogue.application, turns=(PlannedTurn(question=dialogue.turns[0].question),))
-            view = EngineView(held=ground.held(), block_size=ground.block_size, pace=Pace())
+            view = EngineView(held=ground.held(), block_size=ground.block_size, pace=ground.pace)
             choice = self._planner.choose(
                 first,
                 hits[0],
@@ -107,7 +106,9 @@ def _freeze(ground: Ground, settings: Settings, topic_tokens: int | None) -> Pre
     limits = Limits(
         whole_tokens=settings.prompt.shared_prefix_tokens if topic_tokens is None else 0,
         core_tokens=settings.prompt.topic_tokens if topic_tokens is None else topic_tokens,
-        held_tokens=round(settings.cache.prefix_share * (ground.kv_tokens or _UNBOUNDED)),
+        held_tokens=round(settings.cache.prefix_share * (ground.kv_tokens or _UNBOUNDED))
+        if ground.pace.reads_cheaply
+        else 0,
     )
     topics = choose_topics((), 0, ground.vectors, [ground.cost(chunk) for chunk in ground.chunks], limits)
     prefixes = []

@@ -13,7 +13,7 @@ from rag.bench.reuse.workload import Workload, make_workload
 from rag.embed import Encoder
 from rag.errors import ConfigError
 from rag.models import embedding_source
-from rag.plan import Held
+from rag.plan import Held, Pace
 from rag.render import Renderer
 from rag.settings import Settings
 
@@ -59,6 +59,7 @@ class Bench:
             renderer=renderer,
             salt="bench",
             held=lambda: Held(None),
+            pace=Pace(),
             block_size=block_size,
             kv_tokens=None,
             window_tokens=window_tokens,
