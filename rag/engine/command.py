@@ -42,7 +42,7 @@ def engine_command(settings: EngineSettings, *, source: str, port: int, addresse
     )  # a path is no name for clients
     words += ["--model", source, "--served-model-name", name]
     words += ["--host", "127.0.0.1", "--port", str(port)]
-    words += ["--enable-prefix-caching", "--enable-prompt-tokens-details", "--prefix-caching-hash-algo", "sha256_cbor"]
+    words += ["--enable-prefix-caching", "--enable-prompt-tokens-details"]
     events: dict[str, object] = {"enable_kv_cache_events": True, "publisher": "zmq"}
     events |= {"endpoint": addresses.events, "replay_endpoint": addresses.replay}
     words += ["--kv-events-config", json.dumps(events), "--disable-uvicorn-access-log"]
