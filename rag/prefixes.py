@@ -115,9 +115,10 @@ class Prefixes:
         still_there = (tuple(index[chunk_id] for chunk_id in topic if chunk_id in index) for topic in frozen)
         old = tuple(topic for topic in still_there if topic)
         n_gone = len({chunk_id for topic in frozen for chunk_id in topic} - index.keys())
-        if not (frozen or self._freezes):
-            return _NONE
-        topics = choose_topics(old, n_gone, vectors, self._passages.sizes(chunks), self._limits)
+        n_tokens = self._passages.sizes(chunks)
+        if not (frozen or self._freezes) and sum(n_tokens) > self._limits.whole_tokens:
+            return _NONE  # what a service will choose depends on its engine
+        topics = choose_topics(old, n_gone, vectors, n_tokens, self._limits)
         ids = tuple(tuple(chunks[number].id for number in topic) for topic in topics)
         if ids != frozen and self._freezes:
             file.write(ids)
