@@ -44,11 +44,16 @@ class Passages:
         return len(tokens) + len(self._renderer.label(number))
 
     def sizes(self, chunks: Sequence[Chunk]) -> list[int]:
-        """The cost of each chunk."""
-        batches = (chunks[start : start + _BATCH] for start in range(0, len(chunks), _BATCH))
-        arrays = (array for batch in batches for array in self.tokens(batch).items())
-        by_seq = {seq: self.cost(array) for seq, array in arrays}
-        return [by_seq[chunk.seq] for chunk in chunks]
+        """The cost of each chunk, as if they all stood in one prompt in this order."""
+        sizes: list[int] = []
+        for start in range(0, len(chunks), _BATCH):
+            batch = chunks[start : start + _BATCH]
+            arrays = self.tokens(batch)
+            sizes += [
+                self.cost(arrays[chunk.seq], number=min(number, _A_LABEL))
+                for number, chunk in enumerate(batch, start=start + 1)
+            ]
+        return sizes
 
     def fill(self, generation: Generation) -> int:
         """Make and store the arrays of all chunks of a generation. The number of their tokens, counted once."""
