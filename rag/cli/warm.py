@@ -37,18 +37,31 @@ def warm(
 
 
 def _post(url: str, collection: str | None) -> list[dict[str, Any]]:
+    """What the service computed.
+
+    Raises:
+        EngineUnavailable: no service answers, or its engine is not ready.
+        NotFound: it has no such collection.
+        AskError: it refuses, or is none of ours.
+    """
     import httpx2
 
     from rag.cli.running import is_local
-    from rag.errors import EngineUnavailable, InvalidRequest
+    from rag.errors import AskError, EngineUnavailable, NotFound
 
     try:
         with httpx2.Client(trust_env=not is_local(url), timeout=_TIMEOUT_S) as client:
             response = client.post(f"{url.rstrip('/').removesuffix('/v1')}/warm", json={"collection": collection})
-            body = response.json()
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
-        raise EngineUnavailable(f"No service answers at {url}. Start one with `rag serve`.") from None
-    if response.status_code != httpx2.codes.OK:
-        raise InvalidRequest(body["error"]["message"])
-    warmed: list[dict[str, Any]] = body["warmed"]
-    return warmed
+    except (httpx2.HTTPError, httpx2.InvalidURL):
+        raise EngineUnavailable(f"No service answers at {url!r}. Start one with `rag serve`.") from None
+    try:
+        body = response.json()
+        if response.status_code == httpx2.codes.OK:
+            warmed: list[dict[str, Any]] = body["warmed"]
+            return warmed
+        message = body["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        message = f"The service at {url!r} answered {response.status_code}. Is it prefixrag's?"
+    if response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:
+        raise EngineUnavailable(message)
+    raise (NotFound if response.status_code == httpx2.codes.NOT_FOUND else AskError)(message)

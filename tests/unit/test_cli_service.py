@@ -262,3 +262,36 @@ def test_doctor_finds_a_taken_port_and_a_dead_engine(
     assert status == 1
     assert found["port"] == found["engine http://127.0.0.1:9"] == "fail"
     assert found[f"engine {service.url}"] == "ok"
+
+
+def test_warming_says_what_was_computed(rag: Rag, service: Service) -> None:
+    service.answers["/warm"] = _json({"warmed": [{"collection": "docs", "prefixes": 2, "computed_tokens": 3400}]})
+    done, out, _ = rag("warm", "-c", "docs", "--url", f"{service.url}/v1")
+
+    assert (done, out) == (0, "docs: 2 prefixes were missing, 3400 tokens computed\n")
+    assert service.asked == [{"collection": "docs"}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (_json({"error": {"message": "There is no collection 'docs'."}}, 404), 1, "no collection"),
+        (_json({"error": {"message": "The service is starting."}}, 503), 3, "starting"),
+        ((200, "text/html", "<p>hello"), 2, "Is it prefixrag's?"),
+    ],
+)
+def test_a_service_that_does_not_warm_is_told(
+    rag: Rag, service: Service, answer: Answer, status: int, words: str
+) -> None:
+    service.answers["/warm"] = answer
+    done, out, err = rag("warm", "--url", service.url)
+
+    assert (done, out) == (status, "")
+    assert words in err
+
+
+def test_nobody_to_warm(rag: Rag) -> None:
+    done, _, err = rag("warm", "--url", "http://127.0.0.1:1")
+
+    assert done == 3
+    assert "rag serve" in err
