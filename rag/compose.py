@@ -56,7 +56,8 @@ def answer_tokens(ask: Ask, rooms: Rooms) -> int:
 
 def recalled(ask: Ask, dialogue: Dialogue, generation: Generation, rooms: Rooms) -> Recalled:
     """What the conversation has shown before. Blocks."""
-    return recall(_keys(ask, dialogue, generation, rooms), rooms.turns, generation, rooms.prefixes)
+    scope = f"{generation.info.id} {rooms.renderer.parts.layout} {ask.group}"
+    return recall(turn_keys(dialogue, scope), rooms.turns, generation, rooms.prefixes)
 
 
 def compose(
@@ -79,7 +80,7 @@ def compose(
     application = rooms.applications.look(dialogue.application, ask.group)
     varies = application is Steadiness.VARIES
     arrays = rooms.passages.tokens(_chunks(before, hits))
-    n_tokens = {seq: rooms.passages.cost(array) for seq, array in arrays.items()}
+    n_tokens = {seq: rooms.renderer.cost(array) for seq, array in arrays.items()}
     capacity = rooms.engine.window_tokens - answer_tokens(ask, rooms)
     prefix, given, slot, block_size, n_replaced = before.prefix, before.turns, None, 0, 0
     if not given:
@@ -101,7 +102,7 @@ def compose(
     used = prefix if plan.shared else None
     why_cold = rooms.planner.why_missing(used, salt=salt)
     try:
-        remember(_keys(ask, dialogue, generation, rooms), plan, prefix, len(before.turns), rooms.turns)
+        remember(before.keys, plan, prefix, len(before.turns), rooms.turns)
     except CorpusError as error:  # a full disk must not cost an answer, only the next turn's reuse
         log.warning("conversation_not_remembered", reason=str(error))
     if slot and len(plan.turns) == 1:
@@ -150,10 +151,6 @@ def _first_turn(
 def _chunks(before: Recalled, hits: Sequence[Sequence[Hit]]) -> list[Chunk]:
     found = {hit.chunk.seq: hit.chunk for turn in hits for hit in turn}
     return list((found | {chunk.seq: chunk for turn in before.turns for chunk in turn}).values())
-
-
-def _keys(ask: Ask, dialogue: Dialogue, generation: Generation, rooms: Rooms) -> tuple[bytes, ...]:
-    return turn_keys(dialogue, f"{generation.info.id} {rooms.renderer.parts.layout} {ask.group}")
 
 
 def compose_plain(ask: Ask, rooms: Rooms) -> Prompt:

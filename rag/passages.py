@@ -10,8 +10,6 @@ from rag.types import Chunk, Tokens
 
 _BATCH = 256
 _KEYS = 8192  # chunks whose key is remembered; making one takes 20 us
-# Numbers of passages in a tail are not known before it is planned; a label of three digits is the longest usual.
-_A_LABEL = 999
 
 
 class Passages:
@@ -19,7 +17,7 @@ class Passages:
 
     def __init__(self, renderer: Renderer, tokens: TokenStore) -> None:
         """Use `tokens`, a store for this renderer's tokenizer."""
-        self._renderer = renderer
+        self.renderer = renderer
         self._store = tokens
         self._n_tokens: dict[tuple[str, int], int] = {}  # of generations that are filled
         self._key = lru_cache(maxsize=_KEYS)(self._make_key)
@@ -27,21 +25,17 @@ class Passages:
     @property
     def fingerprint(self) -> str:
         """Which tokenizer the arrays are of."""
-        return self._renderer.tokenizer.fingerprint
+        return self.renderer.tokenizer.fingerprint
 
     def tokens(self, chunks: Sequence[Chunk]) -> dict[int, Tokens]:
         """The array of each chunk, by seq."""
         keys = {chunk.seq: self._key(chunk) for chunk in chunks}
         stored = self._store.get(list(keys.values()))
-        missing = {keys[chunk.seq]: self._renderer.passage(chunk) for chunk in chunks if keys[chunk.seq] not in stored}
+        missing = {keys[chunk.seq]: self.renderer.passage(chunk) for chunk in chunks if keys[chunk.seq] not in stored}
         if missing:
             self._store.put(missing)
         stored |= missing
         return {seq: stored[key] for seq, key in keys.items()}
-
-    def cost(self, tokens: Tokens, *, number: int = _A_LABEL) -> int:
-        """Prompt tokens that showing a passage takes under a number, its label included."""
-        return len(tokens) + len(self._renderer.label(number))
 
     def sizes(self, chunks: Sequence[Chunk]) -> list[int]:
         """The cost of each chunk, as if they all stood in one prompt in this order."""
@@ -50,7 +44,7 @@ class Passages:
             batch = chunks[start : start + _BATCH]
             arrays = self.tokens(batch)
             sizes += [
-                self.cost(arrays[chunk.seq], number=min(number, _A_LABEL))
+                self.renderer.cost(arrays[chunk.seq], number=number)
                 for number, chunk in enumerate(batch, start=start + 1)
             ]
         return sizes
@@ -69,4 +63,4 @@ class Passages:
         self._store.close()
 
     def _make_key(self, chunk: Chunk) -> str:
-        return hashlib.sha256(self._renderer.parts.passage(chunk).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return hashlib.sha256(self.renderer.parts.passage(chunk).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 _REMEMBERED = 64
 _AT_ONCE = 5000  # chunks that are cut within a second
-_NONE = make_prefix_set("", (), np.empty((0, 1), np.float32))
+_NONE = make_prefix_set("", (), (), np.empty((0, 1), np.float32))
 
 
 class Prefixes:
@@ -68,7 +68,7 @@ class Prefixes:
         """The prefix that shows these chunks in this order."""
         arrays = self._passages.tokens(chunks)
         passages = [
-            Passage(chunk=chunk, n_tokens=self._passages.cost(arrays[chunk.seq], number=number))
+            Passage(chunk=chunk, n_tokens=self._passages.renderer.cost(arrays[chunk.seq], number=number))
             for number, chunk in enumerate(chunks, start=1)
         ]
         return make_prefix(_digest(repr([arrays[chunk.seq] for chunk in chunks])), passages)
@@ -126,12 +126,8 @@ class Prefixes:
 
     def _set(self, topics: Sequence[Topic], chunks: Sequence[Chunk], vectors: Vectors) -> PrefixSet:
         prefixes = [self.prefix([chunks[number] for number in topic]) for topic in topics]
-        means = [vectors[list(topic)].mean(axis=0) for topic in topics]
-        return make_prefix_set(
-            _digest("".join(prefix.version for prefix in prefixes)),
-            prefixes,
-            np.array(means, np.float32).reshape(len(topics), vectors.shape[1]),
-        )
+        version = _digest("".join(prefix.version for prefix in prefixes))
+        return make_prefix_set(version, prefixes, topics, vectors)
 
 
 def _digest(text: str) -> str:

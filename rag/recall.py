@@ -24,6 +24,7 @@ class History(StrEnum):
 class Recalled:
     """The leading turns that can be put back, and the prefix before them."""
 
+    keys: tuple[bytes, ...]  # of all turns, the last one too
     history: History
     prefix: Prefix | None = None
     turns: tuple[tuple[Chunk, ...], ...] = ()
@@ -44,30 +45,30 @@ def turn_keys(dialogue: Dialogue, scope: str) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
-def recall(keys: Sequence[bytes], store: TurnStore, generation: Generation, prefixes: Prefixes) -> Recalled:
+def recall(keys: tuple[bytes, ...], store: TurnStore, generation: Generation, prefixes: Prefixes) -> Recalled:
     """What the turns before the last one showed, as far as it is known and still there. Blocks.
 
     keys: of all turns of a conversation.
     """
     if len(keys) == 1:
-        return Recalled(history=History.NONE)
+        return Recalled(keys=keys, history=History.NONE)
     known = store.get(keys[:-1])
     if known[0] is None:
-        return Recalled(history=History.EDITED)
+        return Recalled(keys=keys, history=History.EDITED)
     first = known[0]
     prefix = _prefix(first.prefix, store, generation, prefixes)
     if first.prefix and prefix is None:
-        return Recalled(history=History.MOVED)
+        return Recalled(keys=keys, history=History.MOVED)
     turns: list[tuple[Chunk, ...]] = []
     for turn in known:
         if turn is None or turn.prefix != first.prefix:
-            return Recalled(history=History.EDITED, prefix=prefix, turns=tuple(turns))
+            return Recalled(keys=keys, history=History.EDITED, prefix=prefix, turns=tuple(turns))
         chunks = [generation.chunk(chunk_id) for chunk_id in turn.chunks]
         there = tuple(chunk for chunk in chunks if chunk)
         if len(there) < len(chunks):
-            return Recalled(history=History.MOVED, prefix=prefix, turns=tuple(turns))
+            return Recalled(keys=keys, history=History.MOVED, prefix=prefix, turns=tuple(turns))
         turns.append(there)
-    return Recalled(history=History.KEPT, prefix=prefix, turns=tuple(turns))
+    return Recalled(keys=keys, history=History.KEPT, prefix=prefix, turns=tuple(turns))
 
 
 def remember(keys: Sequence[bytes], plan: Plan, prefix: Prefix | None, n_known: int, store: TurnStore) -> None:

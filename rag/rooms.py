@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from rag.applications import Applications
 from rag.auth import Salts
@@ -13,12 +12,13 @@ from rag.embed import Batcher, Encoder
 from rag.engine import EngineInfo, EnginePool, LocalEngine, is_cpu_build, local_slot, running_slots
 from rag.gate import Gate
 from rag.groups import Groups
-from rag.models import chat_model_source, embedding_source, load_chat_format
+from rag.models import chat_model_source, embedding_source
 from rag.passages import Passages
 from rag.plan import Limits, Pace
 from rag.planner import Planner
 from rag.prefixes import Prefixes
-from rag.render import ChatTemplate, ChatTokenizer, Renderer, load_parts
+from rag.render import Renderer
+from rag.renderer import make_renderer
 from rag.retrieve import Retriever
 from rag.settings import Settings
 from rag.store import Generation, Store, TokenStore, TurnStore
@@ -128,13 +128,6 @@ def _encoder_threads(engines: EnginePool) -> int | None:
     """
     is_local_cpu = any(slot.local for slot in engines.slots) and is_cpu_build()
     return 1 if is_local_cpu else None
-
-
-def make_renderer(model: str, data_dir: Path) -> Renderer:
-    """The renderer for a chat model: its tokenizer and template with our words."""
-    chat_format = load_chat_format(chat_model_source(model, data_dir))
-    tokenizer = ChatTokenizer(chat_format.tokenizer_json)
-    return Renderer(tokenizer, ChatTemplate(tokenizer, chat_format.apply_template), load_parts())
 
 
 def make_pool(settings: Settings) -> EnginePool:

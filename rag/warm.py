@@ -92,12 +92,8 @@ class Warmer:
                 view = slot.view()
                 if view is None:
                     continue
-                left = self._budget(slot) / len(rooms.groups.seen())
-                for number in shared.demand.ranked():
+                for number in shared.most_wanted(self._budget(slot) / len(rooms.groups.seen())):
                     prefix = shared.prefixes[number]
-                    if prefix.n_tokens > left:
-                        break
-                    left -= prefix.n_tokens
                     if rooms.planner.holds(prefix, view, salt=salt):
                         continue
                     if waits and not self._is_worth(slot, view, salt, prefix, shared.demand.n_asked(number)):

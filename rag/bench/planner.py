@@ -102,8 +102,7 @@ def _topics(chunks: list[Chunk], renderer: Renderer) -> PrefixSet:
         make_prefix(f"{number}", [Passage(chunk=chunks[i], n_tokens=_CHUNK_TOKENS + n_label) for i in topic])
         for number, topic in enumerate(topics)
     ]
-    means = np.stack([rows[list(topic)].mean(axis=0) for topic in topics])
-    return make_prefix_set("", prefixes, means)
+    return make_prefix_set("", prefixes, topics, rows)
 
 
 def _hits(shared: PrefixSet, chance: random.Random) -> list[Hit]:

@@ -36,7 +36,7 @@ def planner(
 ) -> None:
     """Time one plan in a large collection, with many prompts remembered. No engine is needed."""
     from rag.bench.planner import bench_planner
-    from rag.rooms import make_renderer
+    from rag.renderer import make_renderer
 
     settings = load_settings(data_dir, config).settings
     renderer = make_renderer(settings.engine.model, settings.data_dir)

@@ -101,7 +101,7 @@ def _store_tokens(store: "Store", collection: str, settings: "Settings") -> None
     """Nothing; the chat model's tokens of all chunks are stored, so that the first question does not make them."""
     from rag.errors import RagError
     from rag.passages import Passages
-    from rag.rooms import make_renderer
+    from rag.renderer import make_renderer
     from rag.store import TokenStore
 
     try:

@@ -85,7 +85,8 @@ def _described(store: "Store", ids: list[str], settings: "Settings") -> list[Jso
         return []  # and no tokenizer is loaded, which takes seconds
     from rag.passages import Passages
     from rag.prefixes import Prefixes
-    from rag.rooms import describe_collection, make_renderer, prefix_limits
+    from rag.renderer import make_renderer
+    from rag.rooms import describe_collection, prefix_limits
     from rag.store import TokenStore
 
     renderer = make_renderer(settings.engine.model, settings.data_dir)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rag.cli.options import AsJson, Config, DataDir
+from rag.cli.options import AsJson, Config, DataDir, Url, load_settings
 from rag.cli.output import say, say_json
 
 _TIMEOUT_S = 3600.0
@@ -13,7 +13,7 @@ _TIMEOUT_S = 3600.0
 def warm(
     *,
     collection: Annotated[str | None, typer.Option("-c", "--collection", help="Collection; unset: all.")] = None,
-    url: Annotated[str | None, typer.Option(help="The service. [default: the one on the data directory]")] = None,
+    url: Url = None,
     data_dir: DataDir = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -22,7 +22,6 @@ def warm(
 
     The service does this by itself while its engines are idle; this command does it at once and waits.
     """
-    from rag.cli.options import load_settings
     from rag.cli.running import DEFAULT_URL, running
 
     found = running(load_settings(data_dir, config).settings.data_dir)

@@ -4,6 +4,7 @@ import secrets
 import time
 
 from rag.engine.base import Engine, EngineInfo
+from rag.engine.probe import ordinary_tokens
 from rag.plan import Pace, fit_pace
 from rag.types import Sampling, Tokens
 
@@ -24,7 +25,7 @@ async def measure_pace(engine: Engine, info: EngineInfo) -> Pace:
     for length in _LENGTHS:
         n_tokens = min(length, info.window_tokens // _SHARE) // info.block_size * info.block_size + 1
         salt = secrets.token_hex(8)
-        token_ids = tuple(100 + index % 100 for index in range(n_tokens))
+        token_ids = ordinary_tokens(n_tokens)
         samples.append((n_tokens, 0, await _first_token_ms(engine, token_ids, salt)))
         cached_ms = min([await _first_token_ms(engine, token_ids, salt) for _ in range(_REPEATS)])
         samples.append((1, n_tokens - 1, cached_ms))

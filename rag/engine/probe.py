@@ -31,8 +31,7 @@ async def probe_reuse(engine: Engine, info: EngineInfo) -> Reuse:
     another request could hit.
     """
     salt = secrets.token_hex(8)
-    # Low ids are ordinary tokens or bytes in every vocabulary; what they mean does not matter.
-    token_ids: Tokens = tuple(100 + index % 100 for index in range(_BLOCKS * info.block_size + 1))
+    token_ids = ordinary_tokens(_BLOCKS * info.block_size + 1)
     cached: int | None = None
     for attempt in ("first", "second"):
         async for delta in engine.stream(
@@ -43,3 +42,8 @@ async def probe_reuse(engine: Engine, info: EngineInfo) -> Reuse:
     if cached is None:
         return Reuse.UNREPORTED
     return Reuse.ON if cached > 0 else Reuse.OFF
+
+
+def ordinary_tokens(n_tokens: int) -> Tokens:
+    """A prompt for any model: low ids are ordinary tokens or bytes in every vocabulary."""
+    return tuple(100 + index % 100 for index in range(n_tokens))

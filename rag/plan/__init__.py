@@ -1,7 +1,7 @@
 """Which chunks go into a prompt, and in which order. Pure: no clock, no chance, no I/O."""
 
 from rag.plan.chain import BlockName, block_chain
-from rag.plan.conversation import ROOM_SHARE, plan_conversation
+from rag.plan.conversation import plan_conversation
 from rag.plan.demand import Demand
 from rag.plan.dialogue import Dialogue, Turn, read_dialogue
 from rag.plan.held import Held, Mirror
@@ -15,7 +15,6 @@ from rag.plan.topics import Topic, Vectors
 from rag.plan.turns import Passage, Plan, PlannedTurn, plan_turn
 
 __all__ = [
-    "ROOM_SHARE",
     "BlockName",
     "Choice",
     "Cleared",

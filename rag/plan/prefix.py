@@ -1,7 +1,9 @@
 """Shared prefixes: frozen runs of documents that many prompts start with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from rag.plan.demand import Demand
 from rag.plan.topics import Topic, Vectors, carry_topics, cut_topics, widen_topics
@@ -54,6 +56,14 @@ class PrefixSet:
         numbers = {number for chunk in chunks for number in self.by_seq.get(chunk.seq, ())}
         return tuple(self.prefixes[number] for number in sorted(numbers))
 
+    def most_wanted(self, budget_tokens: float) -> Iterator[int]:
+        """Numbers of the prefixes that fit the budget together, most wanted first, up to the first that does not."""
+        for number in self.demand.ranked():
+            budget_tokens -= self.prefixes[number].n_tokens
+            if budget_tokens < 0:
+                return
+            yield number
+
     def find(self, version: str) -> Prefix | None:
         """The prefix of this version."""
         number = self.numbers.get(version)
@@ -79,14 +89,16 @@ def make_prefix(version: str, passages: Sequence[Passage]) -> Prefix:
     )
 
 
-def make_prefix_set(version: str, prefixes: Sequence[Prefix], means: Vectors) -> PrefixSet:
-    """The set of these prefixes. means: mean vector of each one's chunks."""
+def make_prefix_set(version: str, prefixes: Sequence[Prefix], topics: Sequence[Topic], vectors: Vectors) -> PrefixSet:
+    """The set of these prefixes. topics: the rows of `vectors` that each one's chunks have."""
+    means = [vectors[list(topic)].mean(axis=0) for topic in topics]
     by_seq: dict[int, tuple[int, ...]] = {}
     for number, prefix in enumerate(prefixes):
         for passage in prefix.passages:
             by_seq[passage.chunk.seq] = (*by_seq.get(passage.chunk.seq, ()), number)
     numbers = {prefix.version: number for number, prefix in enumerate(prefixes)}
-    return PrefixSet(version=version, prefixes=tuple(prefixes), numbers=numbers, by_seq=by_seq, demand=Demand(means))
+    demand = Demand(np.array(means, np.float32).reshape(len(topics), vectors.shape[1]))
+    return PrefixSet(version=version, prefixes=tuple(prefixes), numbers=numbers, by_seq=by_seq, demand=demand)
 
 
 def choose_topics(

@@ -10,6 +10,8 @@ from rag.render.template import ChatTemplate
 from rag.render.tokenizer import ChatTokenizer
 from rag.types import Chunk, Message, Placed, Prompt, Role, Segment, Shown, Tokens
 
+_LONGEST = 999  # a label of three digits is the longest usual
+
 
 class Renderer:
     """Makes prompts of five parts: system text, shared prefix, earlier turns, tail, question.
@@ -33,6 +35,13 @@ class Renderer:
     def _label(self, number: int) -> Tokens:
         """The token array that stands before passage `number`."""
         return self.tokenizer.encode_text(self.parts.label(number))
+
+    def cost(self, passage: Tokens, *, number: int = _LONGEST) -> int:
+        """Prompt tokens that showing a passage takes, its label included.
+
+        number: under which it is shown; unset: not known before the prompt is planned.
+        """
+        return len(passage) + len(self.label(min(number, _LONGEST)))
 
     def render(self, plan: Plan, passages: Mapping[int, Tokens]) -> Prompt:
         """The prompt of a plan. `passages` has the stored array of every chunk in it, by seq."""

@@ -16,7 +16,7 @@ import pytest
 from rag.bench.reuse.arms import ARMS, OFF, open_arms
 from rag.bench.reuse.arrivals import arrival_times_s
 from rag.bench.reuse.cost import LLAMA_8B_ON_H200
-from rag.bench.reuse.ground import Ground, fitted, load_renderer
+from rag.bench.reuse.ground import Ground, fitted
 from rag.bench.reuse.live import replay
 from rag.bench.reuse.pilot import why_left_out
 from rag.bench.reuse.prepare import Bench, Options
@@ -35,6 +35,7 @@ from rag.engine import EngineInfo, EnginePool, FakeEngine, Slot
 from rag.errors import ConfigError, EngineError
 from rag.plan import Dialogue, Held, Pace, Turn
 from rag.render import Renderer
+from rag.renderer import make_renderer
 from rag.settings import EmbeddingSettings
 from rag.types import Anchor, Chunk, ChunkId, Hit
 
@@ -70,7 +71,7 @@ def workload(*requests: Request) -> Workload:
 
 @pytest.fixture(scope="module")
 def renderer(tiny_format: Path, tmp_path_factory: pytest.TempPathFactory) -> Renderer:
-    return load_renderer(str(tiny_format), tmp_path_factory.mktemp("data"))
+    return make_renderer(str(tiny_format), tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

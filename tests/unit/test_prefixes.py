@@ -13,7 +13,7 @@ from rag.embed import FakeEncoder
 from rag.passages import Passages
 from rag.plan import Limits, PrefixSet
 from rag.prefixes import Prefixes
-from rag.rooms import make_renderer
+from rag.renderer import make_renderer
 from rag.settings import Settings
 from rag.store import Store, TokenStore
 

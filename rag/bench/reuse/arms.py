@@ -12,7 +12,7 @@ from rag.bench.reuse.pilot import ContextPilot
 from rag.bench.reuse.weaver import PrefixTree
 from rag.bench.reuse.workload import Workload
 from rag.errors import ConfigError
-from rag.plan import Dialogue, Plan, PlannedTurn
+from rag.plan import Dialogue, Plan, PlannedTurn, relevant
 from rag.types import Chunk, Hit
 
 OFF = "off"
@@ -61,11 +61,6 @@ class Ordered:
             self._on_served(plan.turns[-1].chunks)
 
 
-def above(hits: Hits, cut: float) -> Hits:
-    """The hits that score at least `cut` times the best one's score."""
-    return [hit for hit in hits if hit.score >= cut * hits[0].score]
-
-
 def request_salt(arm: str, salt: str, group: int, index: int) -> str:
     """The salt of one request: the group's own, or for the arm without any reuse one that comes once."""
     return f"{salt}-{group}-{index}" if arm == OFF else f"{salt}-{group}"
@@ -80,7 +75,7 @@ def _retrieval(name: str, _: Ground, __: ExitStack) -> Arm:
 
 
 def _retrieval_cut(name: str, ground: Ground, _: ExitStack) -> Arm:
-    return Ordered(name, lambda hits: _chunks(above(hits, ground.cut)))
+    return Ordered(name, lambda hits: _chunks(relevant(hits, keep_ratio=ground.cut)))
 
 
 def _random(name: str, ground: Ground, _: ExitStack) -> Arm:
@@ -99,7 +94,7 @@ def _cacheweaver(name: str, ground: Ground, _: ExitStack) -> Arm:
 
 def _cacheweaver_cut(name: str, ground: Ground, _: ExitStack) -> Arm:
     tree = PrefixTree(ground.cost, capacity_tokens=ground.kv_tokens)
-    return Ordered(name, lambda hits: tree.walk(_chunks(above(hits, ground.cut))), on_served=tree.insert)
+    return Ordered(name, lambda hits: tree.walk(_chunks(relevant(hits, keep_ratio=ground.cut))), on_served=tree.insert)
 
 
 def _contextpilot(name: str, ground: Ground, stack: ExitStack) -> Arm:

@@ -7,12 +7,9 @@ from pathlib import Path
 from rag.bench.reuse.workload import Request, Workload
 from rag.embed.base import Vectors
 from rag.errors import ConfigError
-from rag.models import chat_model_source, load_chat_format
 from rag.plan import Held, Pace, Plan, PlannedTurn
-from rag.render import ChatTemplate, ChatTokenizer, Renderer, load_parts
+from rag.render import Renderer
 from rag.types import Chunk, Prompt, Tokens
-
-_A_LABEL = 999  # numbers are not known before a prompt is planned; a label of three digits is the longest usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +36,11 @@ class Ground:
 
     def cost(self, chunk: Chunk) -> int:
         """Prompt tokens that showing a chunk takes, its label included."""
-        return len(self.tokens[chunk.seq]) + len(self.renderer.label(_A_LABEL))
+        return self.renderer.cost(self.tokens[chunk.seq])
 
     def prompt(self, plan: Plan) -> Prompt:
         """The prompt of a plan."""
         return self.renderer.render(plan, self.tokens)
-
-
-def load_renderer(model: str, data_dir: Path) -> Renderer:
-    """The renderer for a chat model: its tokenizer and template with our words."""
-    chat_format = load_chat_format(chat_model_source(model, data_dir))
-    tokenizer = ChatTokenizer(chat_format.tokenizer_json)
-    return Renderer(tokenizer, ChatTemplate(tokenizer, chat_format.apply_template), load_parts())
 
 
 def fitted(workload: Workload, ground: Ground) -> Workload:

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from rag.bench.reuse.ground import Ground
 from rag.plan import (
     Dialogue,
@@ -39,6 +37,7 @@ class Ours:
         settings = Settings()
         self._share = settings.cache.prefix_share
         self._prefixes = _freeze(ground, settings, topic_tokens)
+        self._by_seqs = {tuple(chunk.seq for chunk in prefix.chunks): prefix for prefix in self._prefixes.prefixes}
         self._planner = Planner(
             ground.renderer,
             keep_ratio=settings.retrieve.keep_ratio if keep_ratio is None else keep_ratio,
@@ -49,14 +48,9 @@ class Ours:
 
     def warm(self) -> Sequence[Plan]:
         """Each prefix alone, as many as the warmer would compute."""
-        left = self._share * (self._ground.kv_tokens or _UNBOUNDED)
-        plans = []
-        for number in self._prefixes.demand.ranked():
-            prefix = self._prefixes.prefixes[number]
-            if prefix.n_tokens <= left:
-                left -= prefix.n_tokens
-                plans.append(Plan(shared=prefix.chunks, turns=(PlannedTurn(question=""),)))
-        return plans
+        budget = self._share * (self._ground.kv_tokens or _UNBOUNDED)
+        wanted = (self._prefixes.prefixes[number] for number in self._prefixes.most_wanted(budget))
+        return [Plan(shared=prefix.chunks, turns=(PlannedTurn(question=""),)) for prefix in wanted]
 
     def plan(self, dialogue: Dialogue, hits: Sequence[Sequence[Hit]]) -> Plan:
         """The plan that the service would make."""
@@ -96,8 +90,7 @@ class Ours:
     def served(self, plan: Plan) -> None:
         """Remember what the engine has computed now."""
         if len(plan.turns) == 1:
-            seqs = [chunk.seq for chunk in plan.shared]
-            prefix = next((p for p in self._prefixes.prefixes if [c.seq for c in p.chunks] == seqs), None)
+            prefix = self._by_seqs.get(tuple(chunk.seq for chunk in plan.shared))
             prompt = self._ground.prompt(plan)
             self._planner.sent(plan, prompt, prefix, salt=self._ground.salt, block_size=self._ground.block_size)
 
@@ -116,10 +109,9 @@ def _freeze(ground: Ground, settings: Settings, topic_tokens: int | None) -> Pre
         passages = [
             Passage(
                 chunk=ground.chunks[index],
-                n_tokens=len(ground.tokens[ground.chunks[index].seq]) + len(ground.renderer.label(place)),
+                n_tokens=ground.renderer.cost(ground.tokens[ground.chunks[index].seq], number=place),
             )
             for place, index in enumerate(topic, start=1)
         ]
         prefixes.append(make_prefix(f"{number}", passages))
-    means = [ground.vectors[list(topic)].mean(axis=0) for topic in topics]
-    return make_prefix_set("", prefixes, np.array(means, np.float32).reshape(len(topics), ground.vectors.shape[1]))
+    return make_prefix_set("", prefixes, topics, ground.vectors)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from rag.bench.reuse.arrivals import SEQUENTIAL
 from rag.bench.reuse.engine import make_pool
-from rag.bench.reuse.ground import Ground, fitted, load_renderer
+from rag.bench.reuse.ground import Ground, fitted
 from rag.bench.reuse.live import replay, warm_up
 from rag.bench.reuse.prepare import Bench, Options, prepare
 from rag.bench.reuse.rate import highest_rate
@@ -16,6 +16,7 @@ from rag.bench.reuse.workload import Workload
 from rag.bench.stats import percentile
 from rag.engine import EnginePool
 from rag.errors import ConfigError
+from rag.renderer import make_renderer
 from rag.settings import Settings
 
 _BLOCK_SIZE = 16  # vLLM's own choice on a GPU, where the cost model was measured
@@ -65,7 +66,7 @@ def bench_reuse(options: Options, settings: Settings, *, is_simulated: bool, say
 
 
 def _simulated(bench: Bench, settings: Settings, say: Say) -> Result:
-    renderer = load_renderer(settings.engine.model, settings.data_dir)
+    renderer = make_renderer(settings.engine.model, settings.data_dir)
     ground = bench.ground(renderer, block_size=settings.engine.block_size or _BLOCK_SIZE, window_tokens=None)
     runs = []
     for kv_tokens in bench.options.kv_tokens:
@@ -87,7 +88,7 @@ async def _live(bench: Bench, settings: Settings, say: Say) -> Result:
             say(f"{info.model}: ready, {info.kv_tokens} tokens of cache")
             # A running engine says itself which model it serves; its weights may have another path there than here.
             source = info.source if settings.engine.urls else settings.engine.model
-            renderer = await asyncio.to_thread(load_renderer, source, settings.data_dir)
+            renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir)
             ground = bench.ground(renderer, block_size=info.block_size, window_tokens=info.window_tokens)
             ground = replace(ground, kv_tokens=info.kv_tokens)
             workload = fitted(bench.workload, ground)

@@ -6,17 +6,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from rag.bench.reuse.arms import Arm, open_arms, request_salt
-from rag.bench.reuse.cost import LLAMA_8B_ON_H200, CostModel
+from rag.bench.reuse.cost import LLAMA_8B_ON_H200
 from rag.bench.reuse.ground import Ground
 from rag.bench.reuse.sample import Run, Sample, n_shown
 from rag.bench.reuse.workload import Request, Workload
-from rag.plan import BlockName, Held, block_chain
+from rag.plan import BlockName, Held, Pace, block_chain
 from rag.types import Tokens
 
 
-def simulate(
-    arm: str, workload: Workload, ground: Ground, *, round_number: int, cost: CostModel = LLAMA_8B_ON_H200
-) -> Run:
+def simulate(arm: str, workload: Workload, ground: Ground, *, round_number: int, cost: Pace = LLAMA_8B_ON_H200) -> Run:
     """What a workload would cost with one arm, one request after the other, on an engine that begins empty.
 
     The cache has `ground.kv_tokens`, holds full blocks, gives at most all but the last token of a prompt, and frees
@@ -46,7 +44,7 @@ def simulate(
     )
 
 
-def _sample(index: int, request: Request, arm: Arm, engine: "_Engine", salt: str, cost: CostModel) -> Sample:
+def _sample(index: int, request: Request, arm: Arm, engine: "_Engine", salt: str, cost: Pace) -> Sample:
     start = time.perf_counter()
     plan = arm.plan(request.dialogue, request.hits)
     plan_ms = (time.perf_counter() - start) * 1000

@@ -1,0 +1,13 @@
+"""From the name of a chat model to the renderer of its prompts."""
+
+from pathlib import Path
+
+from rag.models import chat_model_source, load_chat_format
+from rag.render import ChatTemplate, ChatTokenizer, Renderer, load_parts
+
+
+def make_renderer(model: str, data_dir: Path) -> Renderer:
+    """The renderer for a chat model: its tokenizer and template with our words."""
+    chat_format = load_chat_format(chat_model_source(model, data_dir))
+    tokenizer = ChatTokenizer(chat_format.tokenizer_json)
+    return Renderer(tokenizer, ChatTemplate(tokenizer, chat_format.apply_template), load_parts())
