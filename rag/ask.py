@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from rag.types import Citation, Hit, Message, Prompt, Sampling, Segment, Usage
+from rag.types import DEFAULT_GROUP, Citation, Hit, Message, Prompt, Sampling, Segment, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,11 +11,10 @@ class Ask:
 
     messages: tuple[Message, ...]
     request_id: str
-    collection: str = "default"
-    documents: bool = True  # False: the bare model, nothing retrieved
+    collection: str | None = "default"  # name or id; None: the bare model, nothing retrieved
     top_k: int | None = None  # None: the setting retrieve.top_k
     sampling: Sampling = field(default_factory=Sampling)
-    group: str = "default"
+    group: str = DEFAULT_GROUP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

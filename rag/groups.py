@@ -2,8 +2,9 @@
 
 from collections import OrderedDict
 
+from rag.types import DEFAULT_GROUP
+
 _REMEMBERED = 8
-_DEFAULT = "default"
 
 
 class Groups:
@@ -11,7 +12,7 @@ class Groups:
 
     def __init__(self) -> None:
         """The default group alone."""
-        self._seen: OrderedDict[str, None] = OrderedDict({_DEFAULT: None})
+        self._seen: OrderedDict[str, None] = OrderedDict({DEFAULT_GROUP: None})
 
     def note(self, group: str) -> None:
         """A group has asked."""

@@ -47,7 +47,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
 
 @contextmanager
 def _pinned(ask: Ask, rooms: Rooms) -> Iterator[Generation | None]:
-    if not ask.documents:
+    if ask.collection is None:
         yield None
         return
     with rooms.store.pin(ask.collection) as generation:

@@ -12,6 +12,8 @@ ChunkId = NewType("ChunkId", str)
 CollectionId = NewType("CollectionId", str)
 Tokens = tuple[int, ...]
 
+DEFAULT_GROUP = "default"  # the access group of whoever has none
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 
 from rag.api import sse
+from rag.api.access import CallerDep, find_collection
 from rag.api.errors import describe
 from rag.api.names import chat_model
 from rag.api.schemas.chat import ChatRequest
@@ -28,16 +29,22 @@ log = structlog.get_logger()
 
 @router.post("/chat/completions")
 async def chat_completions(
-    body: ChatRequest, request: Request, rooms: RoomsDep, x_rag_collection: Annotated[str | None, Header()] = None
+    body: ChatRequest,
+    request: Request,
+    rooms: RoomsDep,
+    caller: CallerDep,
+    x_rag_collection: Annotated[str | None, Header()] = None,
 ) -> Response:
     """An answer from the collection's documents, whole or as a stream."""
     body.check()
     model = chat_model(body.model, rooms)
+    documents = model.documents and body.rag.mode == "auto"
+    name = body.rag.collection or x_rag_collection or "default"
     ask = Ask(
         messages=tuple(message.as_message() for message in body.messages),
         request_id=request.scope["request_id"],
-        collection=body.rag.collection or x_rag_collection or "default",
-        documents=model.documents and body.rag.mode == "auto",
+        collection=(await find_collection(name, caller, rooms)).id if documents else None,
+        group=caller.group,
         top_k=body.rag.top_k,
         sampling=body.sampling(),
     )

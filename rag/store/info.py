@@ -24,6 +24,8 @@ class CollectionInfo:
 
     id: CollectionId
     name: str
+    group: str  # the access group that it belongs to
+    created: str  # UTC, as 2026-11-24T09:00:00Z
     generation: int  # starts at 1
     documents: int
     chunks: int
@@ -52,19 +54,22 @@ def write_manifest(
     write_durably(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
-def read_info(folder: Folder, name: str, number: int) -> CollectionInfo:
+def read_info(folder: Folder, number: int) -> CollectionInfo:
     """The manifest of generation `number`.
 
     Raises:
         FileNotFoundError: there is no such generation.
         CorpusError: the manifest cannot be understood.
     """
+    description = folder.description()
     file = folder.generation(number) / MANIFEST
     manifest = _parse(file)
     try:
         return CollectionInfo(
             id=folder.id,
-            name=name,
+            name=description.name,
+            group=description.group,
+            created=description.created,
             generation=number,
             documents=int(manifest["documents"]),
             chunks=int(manifest["chunks"]),

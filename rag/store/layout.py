@@ -1,7 +1,7 @@
 """Where state lies below the data directory, and writes that survive a crash.
 
     FORMAT                                 version of this layout
-    collections/<id>/collection.json       id, name, created
+    collections/<id>/collection.json       id, name, access group, created
     collections/<id>/CURRENT               number of the published generation
     collections/<id>/generations/<n>/      one immutable generation
     collections/<id>/lock                  held by the one writer
@@ -19,9 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag.errors import ConfigError, CorpusError
-from rag.types import CollectionId
+from rag.types import DEFAULT_GROUP, CollectionId
 
 FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a collection was created as. It never changes."""
+
+    name: str
+    group: str  # the access group that it belongs to
+    created: str  # UTC, as 2026-11-24T09:00:00Z
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +70,14 @@ class Folder:
         """Nothing; from here on readers see generation `number`. Atomic."""
         write_durably(self.path / "CURRENT", f"{number}\n")
 
-    def name(self) -> str:
-        """The collection's name."""
+    def description(self) -> Description:
+        """What the collection was created as."""
         file = self.path / "collection.json"
         try:
-            return str(json.loads(file.read_text("utf-8"))["name"])
+            found = json.loads(file.read_text("utf-8"))
+            return Description(
+                name=str(found["name"]), group=str(found.get("group", DEFAULT_GROUP)), created=str(found["created"])
+            )
         except (ValueError, KeyError, TypeError, FileNotFoundError):
             raise CorpusError(
                 f"The description of a collection is damaged or missing: {str(file)!r}. "
@@ -73,12 +85,12 @@ class Folder:
             ) from None
 
 
-def create_folder(collections: Path, collection_id: CollectionId, name: str) -> Folder:
+def create_folder(collections: Path, collection_id: CollectionId, name: str, group: str) -> Folder:
     """The folder of a new collection, without a generation."""
     unfinished = collections / f".new-{collection_id}"
     (unfinished / "generations").mkdir(parents=True)
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    description = {"id": collection_id, "name": name, "created": created}
+    description = {"id": collection_id, "name": name, "group": group, "created": created}
     write_durably(unfinished / "collection.json", json.dumps(description, ensure_ascii=False) + "\n")
     return Folder(unfinished.rename(collections / collection_id))
 

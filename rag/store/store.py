@@ -15,7 +15,7 @@ from rag.store.draft import Draft
 from rag.store.generation import Generation
 from rag.store.info import MANIFEST, CollectionInfo, damaged, read_info
 from rag.store.layout import Folder, check_format, create_folder, mark_format
-from rag.types import Chunk, ChunkId, CollectionId, EmbeddingInfo
+from rag.types import DEFAULT_GROUP, Chunk, ChunkId, CollectionId, EmbeddingInfo
 
 _RETRIES = 5  # a generation may be replaced twice between reading its number and opening it; five times is a fault
 _NAME_CHARS = 256
@@ -97,6 +97,19 @@ class Store:
                 if not folder.current():
                     shutil.rmtree(folder.path, ignore_errors=True)
 
+    def create(self, name: str, group: str, embedding: EmbeddingInfo) -> CollectionInfo:
+        """A new collection without documents, published. Others may have the same name.
+
+        Raises:
+            CorpusError: the disk is full.
+        """
+        mark_format(self._data_dir)
+        self._collections.mkdir(exist_ok=True)
+        folder = create_folder(self._collections, _new_id(), name, group)
+        with self.draft(folder.id, embedding) as draft:
+            draft.publish()
+        return self._info(folder)
+
     def delete(self, name_or_id: str) -> None:
         """Nothing; the collection is gone. Requests that have it pinned end undisturbed.
 
@@ -167,8 +180,11 @@ class Store:
     def _find(self, name_or_id: str) -> Folder | None:
         folders = list(self._folders())
         # By id first: that way a collection whose description is damaged can still be deleted.
-        by_id = (folder for folder in folders if folder.id == name_or_id)
-        return next(by_id, None) or next((folder for folder in folders if folder.name() == name_or_id), None)
+        by_id = next((folder for folder in folders if folder.id == name_or_id), None)
+        if by_id:
+            return by_id
+        named = [folder for folder in folders if folder.description().name == name_or_id]
+        return min(named, key=_precedence, default=None)
 
     def _published(self, name_or_id: str) -> Folder:
         folder = self._find(name_or_id)
@@ -180,7 +196,7 @@ class Store:
         for _ in range(_RETRIES):
             number = folder.current()
             try:
-                return read_info(folder, folder.name(), number)
+                return read_info(folder, number)
             except FileNotFoundError:
                 if folder.current() == number:
                     raise damaged(folder.generation(number) / MANIFEST) from None
@@ -196,7 +212,17 @@ class Store:
                     f"A collection cannot be named {name!r}. Use 1 to {_NAME_CHARS} printable characters; "
                     "`vs_` at the front is kept for ids of existing collections."
                 )
-            return create_folder(self._collections, CollectionId(f"vs_{secrets.token_hex(12)}"), name)
+            return create_folder(self._collections, _new_id(), name, DEFAULT_GROUP)
+
+
+def _new_id() -> CollectionId:
+    return CollectionId(f"vs_{secrets.token_hex(12)}")
+
+
+def _precedence(folder: Folder) -> tuple[bool, str, str]:
+    """Of collections with one name the default group's first, then the oldest."""
+    description = folder.description()
+    return description.group != DEFAULT_GROUP, description.created, folder.id
 
 
 @contextmanager

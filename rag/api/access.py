@@ -1,0 +1,43 @@
+"""Who asks, and what exists for them. What a caller may not see is the same as what does not exist."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from rag.auth import Caller
+from rag.errors import NotFound
+from rag.rooms import Rooms
+from rag.store import CollectionInfo
+
+
+def get_caller(request: Request) -> Caller:
+    """Who sent the request."""
+    caller: Caller = request.scope.get("caller") or Caller()
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(get_caller)]
+
+
+async def visible_collections(caller: Caller, rooms: Rooms) -> tuple[CollectionInfo, ...]:
+    """Every collection that exists for the caller, by name."""
+    infos = await asyncio.get_running_loop().run_in_executor(rooms.executor, rooms.store.collections)
+    return tuple(info for info in infos if caller.may_see(info.id, info.name, info.group))
+
+
+async def find_collection(name_or_id: str, caller: Caller, rooms: Rooms) -> CollectionInfo:
+    """The collection of this name or id.
+
+    Raises:
+        NotFound: there is none, or none for this caller; nothing tells which.
+    """
+    infos = await visible_collections(caller, rooms)
+    by_id = (info for info in infos if info.id == name_or_id)
+    found = next(by_id, None) or next((info for info in infos if info.name == name_or_id), None)
+    if found is None:
+        raise NotFound(
+            f"There is no collection {name_or_id!r}. Make one with `rag ingest PATH -c NAME`.",
+            code="collection_not_found",
+        )
+    return found

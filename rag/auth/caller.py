@@ -1,0 +1,37 @@
+"""Who asks, and what they may."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rag.types import DEFAULT_GROUP
+
+
+class Scope(StrEnum):
+    """What a key may be used for. A key with `admin` may do everything within its group."""
+
+    CHAT = "chat"  # chat, completions, responses, search, sources
+    EMBEDDINGS = "embeddings"
+    INGEST = "ingest"  # files and vector stores: create, change, delete
+    ADMIN = "admin"  # metrics, readiness in full, warming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The one behind a request. Without keys there is one caller, who may do and see everything."""
+
+    group: str = DEFAULT_GROUP
+    key_id: str | None = None  # None: no key was asked for
+    scopes: frozenset[Scope] = frozenset(Scope)
+    collections: frozenset[str] | None = None  # names or ids that alone are seen; None: all of the group's
+
+    def may(self, scope: Scope) -> bool:
+        """Whether this use is allowed."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def may_see(self, collection_id: str, name: str, group: str) -> bool:
+        """Whether a collection that belongs to `group` exists for this caller."""
+        if self.key_id is None:
+            return True
+        if self.collections is not None:
+            return collection_id in self.collections or name in self.collections
+        return group == self.group
