@@ -58,13 +58,15 @@ def ingest(
     store: Store,
     encoder: "Encoder",
     settings: IngestSettings,
+    group: str | None = None,
     prune: bool = True,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """The summary. What is in `paths` can then be searched, all of it at once or none.
 
-    prune: documents that vanished below `paths` are removed. dry_run: nothing is written.
+    group: the access group whose collection it is, and to which a new one belongs; None: any, new ones are the
+    default group's. prune: documents that vanished below `paths` are removed. dry_run: nothing is written.
 
     Raises:
         ConfigError: a path does not exist or holds no file, or the collection cannot have this name.
@@ -81,12 +83,12 @@ def ingest(
         return plan(found, known, recipe=recipe, max_file_bytes=settings.max_file_bytes, prune=prune, progress=progress)
 
     if dry_run:
-        with _readable(store, collection) as (known, generation, n_chunks):
+        with _readable(store, collection, group) as (known, generation, n_chunks):
             summary = _summary(collection, planned(known), generation=generation, chunks=n_chunks, embedded=0)
     else:
         info = encoder.info
         embedding = EmbeddingInfo(model=info.model, dimensions=info.dimensions, dtype=info.dtype)
-        with store.draft(collection, embedding) as draft, Readers(settings.file_timeout_s) as readers:
+        with store.draft(collection, embedding, group) as draft, Readers(settings.file_timeout_s) as readers:
             todo = planned(draft.known)
             run = _Run(
                 draft,
@@ -216,10 +218,12 @@ def _refuse_nothing(paths: Sequence[Path], found: Scan, known: Callable[[str], d
 
 
 @contextmanager
-def _readable(store: Store, collection: str) -> Iterator[tuple[Callable[[str], dict[str, Known]], int, int]]:
+def _readable(
+    store: Store, collection: str, group: str | None
+) -> Iterator[tuple[Callable[[str], dict[str, Known]], int, int]]:
     """Known documents, generation and number of chunks; of a collection that is not there, nothing and zeros."""
     try:
-        pinned = store.pin(collection)
+        pinned = store.pin(collection, group)
         with pinned as generation:
             yield generation.known, generation.number, generation.info.chunks
     except NotFound:

@@ -9,7 +9,7 @@ from typing import Any
 
 from openai import OpenAI
 
-from rag.bench.service import rag, running_service
+from rag.bench.service import local_token, rag, running_service
 from rag.bench.stats import percentile
 from rag.errors import RagError
 
@@ -39,7 +39,7 @@ def main() -> int:
         rag("ingest", str(_SAMPLE), "-c", _COLLECTION, "--data-dir", str(_DATA_DIR))
         print("\n2. Starting the service with its own vLLM (half a minute on a CPU)", flush=True)
         with running_service(_DATA_DIR, log=_DATA_DIR / "run" / "demo-serve.log", arguments=_cold()) as url:
-            answers = _ask_all(OpenAI(base_url=f"{url}/v1", api_key="none"))
+            answers = _ask_all(OpenAI(base_url=f"{url}/v1", api_key=local_token(_DATA_DIR)))
     except RagError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,9 +1,11 @@
 """Every error that this package raises on purpose.
 
     RagError
-    ├─ AskError             400/401/404/413/429   the caller can fix it
+    ├─ AskError             400/401/403/404/413/429   the caller can fix it
     │  ├─ InvalidRequest    400
     │  ├─ ContextTooLong    400                   code context_length_exceeded
+    │  ├─ NotAuthenticated  401                   code invalid_api_key
+    │  ├─ NotAllowed        403                   code insufficient_permissions
     │  ├─ NotFound          404
     │  ├─ TooLarge          413
     │  └─ Overloaded        429                   queue full; has retry_after_s
@@ -47,6 +49,25 @@ class ContextTooLong(AskError):
     """The prompt cannot fit the model's window."""
 
     code = "context_length_exceeded"
+
+
+class NotAuthenticated(AskError):
+    """No key was sent, or one that opens nothing. The message is the same for all."""
+
+    code = "invalid_api_key"
+
+    def __init__(self) -> None:
+        """Say it in the one way."""
+        super().__init__(
+            "No valid API key was sent. Send one as `Authorization: Bearer rag_...`; `rag keys create --name NAME` "
+            "makes one, `rag keys list` tells which have been revoked or have expired."
+        )
+
+
+class NotAllowed(AskError):
+    """The key is valid and lacks a scope."""
+
+    code = "insufficient_permissions"
 
 
 class NotFound(AskError):
@@ -112,6 +133,8 @@ class ConfigError(RagError):
 HTTP_STATUS: dict[type[RagError], int] = {
     InvalidRequest: 400,
     ContextTooLong: 400,
+    NotAuthenticated: 401,
+    NotAllowed: 403,
     NotFound: 404,
     TooLarge: 413,
     Overloaded: 429,

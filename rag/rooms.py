@@ -1,15 +1,16 @@
 """The composition root: settings in, a running set of rooms out."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from rag.applications import Applications
 from rag.auth import Salts
 from rag.embed import Batcher, Encoder
 from rag.engine import EngineInfo, EnginePool, LocalEngine, is_cpu_build, local_slot, running_slots
+from rag.errors import NotFound
 from rag.gate import Gate
 from rag.groups import Groups
 from rag.models import chat_model_source, embedding_source
@@ -21,7 +22,7 @@ from rag.render import Renderer
 from rag.renderer import make_renderer
 from rag.retrieve import Retriever
 from rag.settings import Settings
-from rag.store import Generation, Store, TokenStore, TurnStore
+from rag.store import CollectionInfo, Generation, Store, TokenStore, TurnStore
 from rag.tally import Tally
 from rag.telemetry import Metrics
 
@@ -160,11 +161,11 @@ def cache_salt(group: str, generation: Generation | None, rooms: Rooms) -> str:
     return rooms.salts.salt(f"group:{group}")
 
 
-def collection_facts(rooms: Rooms) -> list[dict[str, object]]:
-    """What there is to say of each collection. Blocks."""
+def collection_facts(rooms: Rooms, collections: Iterable[CollectionInfo]) -> list[dict[str, object]]:
+    """What there is to say of each of these collections. Blocks."""
     facts: list[dict[str, object]] = []
-    for info in rooms.store.collections():
-        with rooms.store.pin(info.id) as generation:
+    for info in collections:
+        with suppress(NotFound), rooms.store.pin(info.id) as generation:  # deleted since it was listed
             described = describe_collection(generation, rooms.passages, rooms.prefixes)
             facts.append(described | {"reuse": rooms.tally.facts(info.name)})
     return facts

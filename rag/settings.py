@@ -5,6 +5,7 @@ environment (`RAG_SERVER__PORT=9000`: section and name joined by two underscores
 Unknown names in the file and in the environment are errors. No other module reads the environment.
 """
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -30,13 +31,26 @@ class _Section(BaseModel):
 class ServerSettings(_Section):
     """The HTTP service."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Any but loopback needs server.insecure_no_auth.")
+    host: str = Field("127.0.0.1", description="Address to listen on. Beyond loopback requests need a key.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
-    insecure_no_auth: bool = Field(False, description="Listen beyond loopback although requests carry no keys.")
+    insecure_no_auth: bool = Field(False, description="Listen beyond loopback although no key has been made.")
     max_concurrent: int = Field(64, ge=1, description="Requests that may hold the engine at the same time.")
     max_queue: int = Field(256, ge=0, description="Requests that may wait for a place; one more is answered 429.")
     request_timeout_s: float = Field(600.0, gt=0, description="Seconds from arrival after which a request is ended.")
     max_body_bytes: int = Field(10 * 2**20, ge=1024, description="Largest JSON body in bytes.")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the service."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether requests need a key even before the first one has been made."""
+        return not self.is_loopback and not self.insecure_no_auth
 
 
 class EngineSettings(_Section):
@@ -155,6 +169,7 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     data_dir: Path = Field(Path("data"), description="Folder that holds all state.")
+    api_key: SecretStr | None = Field(None, description="Key that rag ask and rag warm send to a service at --url.")
     server: ServerSettings = ServerSettings()
     engine: EngineSettings = EngineSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()

@@ -1,23 +1,37 @@
 """Who asks, and what exists for them. What a caller may not see is the same as what does not exist."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from rag.auth import Caller
-from rag.errors import NotFound
+from rag.auth import Caller, Scope
+from rag.errors import NotAllowed, NotFound
 from rag.rooms import Rooms
 from rag.store import CollectionInfo
 
 
 def get_caller(request: Request) -> Caller:
-    """Who sent the request."""
-    caller: Caller = request.scope.get("caller") or Caller()
+    """Who sent the request, as `Authenticate` has found."""
+    caller: Caller = request.scope["caller"]
     return caller
 
 
 CallerDep = Annotated[Caller, Depends(get_caller)]
+
+
+# Any: what FastAPI calls a dependency has no type of its own.
+def requires(*scopes: Scope) -> Any:  # noqa: ANN401
+    """A dependency that refuses callers who have none of `scopes`. For a router, or for a route."""
+
+    def check(caller: CallerDep) -> None:
+        if not any(map(caller.may, scopes)):
+            names = " or ".join(repr(scope.value) for scope in scopes)
+            raise NotAllowed(
+                f"The API key lacks the scope {names}. Make one with it: `rag keys create --name NAME --scopes ...`."
+            )
+
+    return Depends(check)
 
 
 async def visible_collections(caller: Caller, rooms: Rooms) -> tuple[CollectionInfo, ...]:

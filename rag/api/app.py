@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 import rag
 from rag.api import chat, embeddings, errors, health, models, sources, warm
+from rag.api.authenticate import Authenticate
 from rag.api.middleware import Frame
 from rag.api.state import State
 
@@ -15,5 +16,6 @@ def create_app(state: State) -> FastAPI:
     for module in (chat, embeddings, models, sources, warm, health):
         app.include_router(module.router)
     errors.install(app)
-    app.add_middleware(Frame, state=state)
+    app.add_middleware(Authenticate, state=state)
+    app.add_middleware(Frame, state=state)  # the last one added is the outermost
     return app

@@ -12,18 +12,19 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 
 from rag.api import sse
-from rag.api.access import CallerDep, find_collection
+from rag.api.access import CallerDep, find_collection, requires
 from rag.api.errors import describe
 from rag.api.names import chat_model
 from rag.api.schemas.chat import ChatRequest
 from rag.api.state import RoomsDep
 from rag.api.wire import Json, annotation_json, rag_json, usage_json
 from rag.ask import Ask, Event, Report
+from rag.auth import Scope
 from rag.errors import RagError
 from rag.pipeline import answer
 from rag.types import Citation
 
-router = APIRouter(prefix="/v1", tags=["chat"])
+router = APIRouter(prefix="/v1", tags=["chat"], dependencies=[requires(Scope.CHAT)])
 log = structlog.get_logger()
 
 

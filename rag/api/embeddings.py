@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from rag.api import sse
+from rag.api.access import requires
 from rag.api.names import check_embedding_model
 from rag.api.schemas.chat import Text
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
+from rag.auth import Scope
 from rag.embed import Batcher
 from rag.errors import ContextTooLong, InvalidRequest
 from rag.rooms import Rooms
 
-router = APIRouter(prefix="/v1", tags=["embeddings"])
+router = APIRouter(prefix="/v1", tags=["embeddings"], dependencies=[requires(Scope.EMBEDDINGS)])
 
 _MAX_INPUTS = 2048
 

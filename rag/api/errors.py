@@ -1,6 +1,7 @@
 """Every failure as OpenAI's error object. The only place where an exception becomes a status."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -38,6 +39,12 @@ def internal_error() -> dict[str, object]:
     )
 
 
+def respond(error: RagError, more_headers: Mapping[str, str] = MappingProxyType({})) -> JSONResponse:
+    """The answer to a request that failed with one of our errors."""
+    status, body, headers = describe(error)
+    return JSONResponse(body, status, {**headers, **more_headers})
+
+
 def install(app: FastAPI) -> None:
     """Give `app` the handlers that make every failure an envelope."""
     app.add_exception_handler(RagError, _rag_error)
@@ -48,8 +55,7 @@ def install(app: FastAPI) -> None:
 async def _rag_error(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RagError):
         raise error
-    status, body, headers = describe(error)
-    return JSONResponse(body, status, headers)
+    return respond(error)
 
 
 async def _bad_body(_: Request, error: Exception) -> JSONResponse:

@@ -6,8 +6,10 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 import rag
+from rag.api.access import CallerDep, requires, visible_collections
 from rag.api.state import RoomsDep, StateDep
 from rag.api.wire import Json
+from rag.auth import Caller, Scope
 from rag.engine import Reuse, Slot
 from rag.rooms import Rooms, collection_facts
 
@@ -21,25 +23,29 @@ async def health() -> Json:
 
 
 @router.get("/ready")
-async def ready(state: StateDep) -> JSONResponse:
-    """200 when an engine is ready and the index can be read, otherwise 503; either way with what is known."""
+async def ready(state: StateDep, caller: CallerDep) -> JSONResponse:
+    """200 when an engine is ready, otherwise 503; to an administrator with all that is known."""
     rooms = state.rooms
+    is_ready = rooms is not None and any(slot.info for slot in rooms.pool.slots)
+    status = "ready" if is_ready else "unavailable" if rooms else "starting"
+    facts = await _facts(caller, rooms) if caller.may(Scope.ADMIN) else {}
+    return JSONResponse({"status": status, **facts}, 200 if is_ready else 503)
+
+
+async def _facts(caller: Caller, rooms: Rooms | None) -> Json:
     if rooms is None:
-        return JSONResponse({"status": "starting", "engines": [], "embedding": None, "collections": []}, 503)
-    engines = [_engine(slot, rooms) for slot in rooms.pool.slots]
-    is_ready = any(engine["state"] == "ready" for engine in engines)
-    facts = await asyncio.get_running_loop().run_in_executor(rooms.executor, collection_facts, rooms)
+        return {"engines": [], "embedding": None, "collections": []}
+    infos = await visible_collections(caller, rooms)
+    facts = await asyncio.get_running_loop().run_in_executor(rooms.executor, collection_facts, rooms, infos)
     info = rooms.batcher.encoder.info
-    body = {
-        "status": "ready" if is_ready else "unavailable",
-        "engines": engines,
+    return {
+        "engines": [_engine(slot, rooms) for slot in rooms.pool.slots],
         "embedding": {"model": info.model, "dimensions": info.dimensions, "dtype": info.dtype},
         "collections": facts,
     }
-    return JSONResponse(body, 200 if is_ready else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", dependencies=[requires(Scope.ADMIN)])
 async def metrics(rooms: RoomsDep) -> Response:
     """Prometheus' text format."""
     for slot in rooms.pool.slots:

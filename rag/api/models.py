@@ -2,12 +2,14 @@
 
 from fastapi import APIRouter
 
+from rag.api.access import requires
 from rag.api.names import PLAIN, all_names
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
+from rag.auth import Scope
 from rag.errors import NotFound
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[requires(Scope.CHAT, Scope.EMBEDDINGS)])
 
 # When a model was made is not known; clients only need a number that stays.
 _CREATED = 1735689600

@@ -1,13 +1,12 @@
 """Runs the service: a socket first, then the rooms, then requests, until a signal."""
 
 import asyncio
-import ipaddress
 import json
 import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import structlog
@@ -32,20 +31,21 @@ def serve(settings: Settings) -> None:
     Raises:
         RagError: the port is taken, the address is open to others, or a room does not open.
     """
-    _check_host(settings.server)
     state = State(settings)
     # Our log has what an access log would; uvicorn's own lines would be a second format.
     config = uvicorn.Config(
         create_app(state), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_DRAIN_S
     )
-    with _listen(settings.server) as listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_run(state, _Server(config), listener))
+    with closing(state.keys):
+        _check_keys(state)
+        with _listen(settings.server) as listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(_run(state, _Server(config), listener))
 
 
 async def _run(state: State, server: "_Server", listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    with _announced(state.settings.data_dir, url):
+    with _announced(state, url):
         requests = asyncio.create_task(server.serve([listener]), name="requests")
         opening = asyncio.create_task(_open_until(state, requests, url), name="rooms")
         loop = asyncio.get_running_loop()
@@ -85,12 +85,13 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _announced(data_dir: Path, url: str) -> Iterator[None]:
-    """Leave a note for `rag status` and `rag ask` where the service is. One service at a time may.
+def _announced(state: State, url: str) -> Iterator[None]:
+    """Leave a note for commands on this machine: where the service is and what opens it. One service at a time may.
 
     Raises:
         ConfigError: another service serves `data_dir`.
     """
+    data_dir = state.settings.data_dir
     note = data_dir / "run" / "service.json"
     note.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -102,11 +103,20 @@ def _announced(data_dir: Path, url: str) -> Iterator[None]:
             "Stop it (`rag status` names its process), or name another --data-dir."
         ) from None
     with lock:
-        note.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        _write_secret(note, json.dumps({"url": url, "pid": os.getpid(), "token": state.local_token}))
         try:
             yield
         finally:
             note.unlink(missing_ok=True)
+
+
+def _write_secret(file: Path, text: str) -> None:
+    """Nothing; `file` has `text`, and only its owner can read it at any moment."""
+    temporary = file.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as opened:
+        opened.write(text)
+    temporary.replace(file)
 
 
 def _listen(server: ServerSettings) -> socket.socket:
@@ -124,13 +134,15 @@ def _listen(server: ServerSettings) -> socket.socket:
         ) from None
 
 
-def _check_host(server: ServerSettings) -> None:
-    try:
-        is_loopback = ipaddress.ip_address(server.host).is_loopback
-    except ValueError:
-        is_loopback = server.host == "localhost"
-    if not is_loopback and not server.insecure_no_auth:
+def _check_keys(state: State) -> None:
+    """Nothing, if whoever reaches the service can be asked for a key.
+
+    Raises:
+        ConfigError: other machines reach it, and there is no key yet.
+    """
+    server = state.settings.server
+    if server.needs_keys and not state.keys.exist():
         raise ConfigError(
-            f"The address {server.host!r} can be reached from other machines, and requests carry no keys. "
-            "Keep 127.0.0.1 behind a proxy that checks who asks, or accept the risk with --insecure-no-auth."
+            f"The address {server.host!r} can be reached from other machines, and there is no API key yet. "
+            "Make one with `rag keys create --name NAME`, keep to 127.0.0.1, or take the risk with --insecure-no-auth."
         )

@@ -6,12 +6,15 @@ import html
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
+from rag.api.access import CallerDep, requires, visible_collections
 from rag.api.state import RoomsDep
+from rag.auth import Caller, Scope
 from rag.errors import NotFound
 from rag.rooms import Rooms
+from rag.store import CollectionInfo
 from rag.types import Chunk, ChunkId
 
-router = APIRouter(prefix="/v1/sources", tags=["sources"])
+router = APIRouter(prefix="/v1/sources", tags=["sources"], dependencies=[requires(Scope.CHAT)])
 
 _CONTEXT_CHARS = 600
 _PAGE = """<!doctype html>
@@ -25,9 +28,9 @@ pre{{white-space:pre-wrap;font:inherit}}mark{{background:#ffe9a8}}small{{color:#
 
 
 @router.get("/{chunk_id}")
-async def source(chunk_id: str, request: Request, rooms: RoomsDep) -> Response:
+async def source(chunk_id: str, request: Request, rooms: RoomsDep, caller: CallerDep) -> Response:
     """The passage with what stands around it: a page for a browser, JSON for a program."""
-    collection, chunk, text = await _find(chunk_id, rooms)
+    collection, chunk, text = await _find(chunk_id, caller, rooms)
     before = text[max(0, chunk.start - _CONTEXT_CHARS) : chunk.start]
     after = text[chunk.end : chunk.end + _CONTEXT_CHARS]
     if "text/html" in request.headers.get("accept", ""):
@@ -52,18 +55,19 @@ async def source(chunk_id: str, request: Request, rooms: RoomsDep) -> Response:
 
 
 @router.get("/{chunk_id}/document")
-async def document(chunk_id: str, rooms: RoomsDep) -> PlainTextResponse:
+async def document(chunk_id: str, rooms: RoomsDep, caller: CallerDep) -> PlainTextResponse:
     """The whole extracted text of the document that the passage is of."""
-    _, _, text = await _find(chunk_id, rooms)
+    _, _, text = await _find(chunk_id, caller, rooms)
     return PlainTextResponse(text, headers={"x-content-type-options": "nosniff"})
 
 
-async def _find(chunk_id: str, rooms: Rooms) -> tuple[str, Chunk, str]:
-    return await asyncio.get_running_loop().run_in_executor(rooms.executor, _look_up, chunk_id, rooms)
+async def _find(chunk_id: str, caller: Caller, rooms: Rooms) -> tuple[str, Chunk, str]:
+    infos = await visible_collections(caller, rooms)
+    return await asyncio.get_running_loop().run_in_executor(rooms.executor, _look_up, chunk_id, infos, rooms)
 
 
-def _look_up(chunk_id: str, rooms: Rooms) -> tuple[str, Chunk, str]:
-    found = rooms.store.find_chunk(ChunkId(chunk_id))
+def _look_up(chunk_id: str, infos: tuple[CollectionInfo, ...], rooms: Rooms) -> tuple[str, Chunk, str]:
+    found = rooms.store.find_chunk(ChunkId(chunk_id), infos)
     if found is None:
         raise NotFound(
             f"The source {chunk_id!r} does not exist. Its document may have changed since the answer was given.",

@@ -1,23 +1,36 @@
 """What the routes share: the rooms, once they are open."""
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from rag.auth import Keys
 from rag.errors import EngineUnavailable
 from rag.rooms import Rooms
 from rag.settings import Settings
+from rag.store import KeyStore
 from rag.warm import Warmer
+
+
+def _local_token() -> str:
+    return f"local_{secrets.token_hex(32)}"
 
 
 @dataclass(slots=True)
 class State:
-    """The service's settings, and its rooms from when the engine is ready."""
+    """The service's settings and keys, and its rooms from when the engine is ready."""
 
     settings: Settings
     rooms: Rooms | None = None
     warmer: Warmer | None = None
+    local_token: str = field(default_factory=_local_token, repr=False)  # opens everything to commands on this machine
+    keys: Keys = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name the key store, which is opened at the first request."""
+        self.keys = Keys(KeyStore(self.settings.data_dir))
 
 
 def get_state(request: Request) -> State:

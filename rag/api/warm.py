@@ -5,10 +5,12 @@ from dataclasses import asdict
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from rag.api.access import CallerDep, find_collection, requires, visible_collections
 from rag.api.state import RoomsDep, WarmerDep
 from rag.api.wire import Json
+from rag.auth import Scope
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], dependencies=[requires(Scope.ADMIN)])
 
 
 class WarmBody(BaseModel):
@@ -20,7 +22,11 @@ class WarmBody(BaseModel):
 
 
 @router.post("/warm")
-async def warm(body: WarmBody, rooms: RoomsDep, warmer: WarmerDep) -> Json:
+async def warm(body: WarmBody, rooms: RoomsDep, warmer: WarmerDep, caller: CallerDep) -> Json:
     """What was computed, once it is: for each collection the prefixes that fit the setting cache.prefix_share."""
-    names = [body.collection] if body.collection else [info.id for info in rooms.store.collections()]
-    return {"warmed": [asdict(await warmer.warm(name)) for name in names]}
+    infos = (
+        [await find_collection(body.collection, caller, rooms)]
+        if body.collection
+        else await visible_collections(caller, rooms)
+    )
+    return {"warmed": [asdict(await warmer.warm(info.id)) for info in infos]}

@@ -1,8 +1,9 @@
 """Who asks, and what they may."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rag.store import KeyLimits
 from rag.types import DEFAULT_GROUP
 
 
@@ -22,7 +23,8 @@ class Caller:
     group: str = DEFAULT_GROUP
     key_id: str | None = None  # None: no key was asked for
     scopes: frozenset[Scope] = frozenset(Scope)
-    collections: frozenset[str] | None = None  # names or ids that alone are seen; None: all of the group's
+    collections: frozenset[str] | None = None  # ids, and names within the group, that alone are seen; None: all
+    limits: KeyLimits = field(default_factory=KeyLimits)
 
     def may(self, scope: Scope) -> bool:
         """Whether this use is allowed."""
@@ -32,6 +34,10 @@ class Caller:
         """Whether a collection that belongs to `group` exists for this caller."""
         if self.key_id is None:
             return True
-        if self.collections is not None:
-            return collection_id in self.collections or name in self.collections
-        return group == self.group
+        if self.collections is None:
+            return group == self.group
+        # By name only within the group: another group could give one of its collections the same name.
+        return collection_id in self.collections or (group == self.group and name in self.collections)
+
+
+NOBODY = Caller(key_id="", scopes=frozenset(), collections=frozenset())  # without a key, on a route that needs none

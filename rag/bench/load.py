@@ -47,13 +47,17 @@ class LoadResult:
         return asdict(self)
 
 
-def bench_load(*, url: str | None, n_requests: int, prompt_tokens: int) -> LoadResult:
-    """Measure the service at `url`, or one of our own over a collection of `prompt_tokens` made-up tokens."""
+def bench_load(*, url: str | None, n_requests: int, prompt_tokens: int, token: str = "") -> LoadResult:
+    """Measure the service at `url`, or one of our own over a collection of `prompt_tokens` made-up tokens.
+
+    token: what the service at `url` is to be sent, if it asks for keys.
+    """
+    headers = {"authorization": f"Bearer {token}"} if token else {}
     with _service(url, prompt_tokens) as base, httpx2.Client(timeout=600.0, trust_env=False) as client:
-        ready = client.get(f"{base}/ready").json()
+        ready = client.get(f"{base}/ready", headers=headers).json()
         engine = ready["engines"][0]
-        arms = _Arms(client, base, engine["url"], engine["model"])
-        client.post(f"{base}/warm", json={}).raise_for_status()
+        arms = _Arms(client, base, engine["url"], engine["model"], headers)
+        client.post(f"{base}/warm", json={}, headers=headers).raise_for_status()
         for _ in range(_WARM_UP):
             arms.service()
             arms.engine()
@@ -91,11 +95,12 @@ def _write_documents(folder: Path, n_tokens: int) -> None:
 
 
 class _Arms:
-    def __init__(self, client: httpx2.Client, service: str, engine: str, model: str) -> None:
+    def __init__(self, client: httpx2.Client, service: str, engine: str, model: str, headers: dict[str, str]) -> None:
         self._client = client
         self._service = service
         self._engine = engine
         self._model = model
+        self._headers = headers  # for the service alone
         self._random = random.Random(_SEED)  # noqa: S311  # no secret
         self._prefix: list[int] = []
         self.reports: list[dict[str, dict[str, float]]] = []
@@ -109,7 +114,8 @@ class _Arms:
             "max_tokens": 2,
             "stream": True,
         }
-        first_ms, last = self._stream(f"{self._service}/v1/chat/completions", {**body, "temperature": 0})
+        url = f"{self._service}/v1/chat/completions"
+        first_ms, last = self._stream(url, {**body, "temperature": 0}, self._headers)
         self.reports.append(last["rag"])
         return first_ms
 
@@ -125,15 +131,17 @@ class _Arms:
             "max_tokens": 2,
             "stream": True,
         }
-        return self._stream(f"{self._engine}/v1/completions", {**body, "temperature": 0})[0]
+        return self._stream(f"{self._engine}/v1/completions", {**body, "temperature": 0}, {})[0]
 
     def _ids(self, count: int) -> list[int]:
         return [self._random.randrange(1000, 8000) for _ in range(count)]
 
-    def _stream(self, url: str, body: dict[str, object]) -> tuple[float, dict[str, dict[str, dict[str, float]]]]:
+    def _stream(
+        self, url: str, body: dict[str, object], headers: dict[str, str]
+    ) -> tuple[float, dict[str, dict[str, dict[str, float]]]]:
         start = time.perf_counter()
         first_ms, last = 0.0, {}
-        with self._client.stream("POST", url, json=body) as response:
+        with self._client.stream("POST", url, json=body, headers=headers) as response:
             if response.status_code != httpx2.codes.OK:
                 raise EngineError(f"{url} answers with status {response.status_code}: {response.read()[:200]!r}.")
             for line in response.iter_lines():

@@ -50,6 +50,12 @@ def rag(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "rag", *arguments], check=True)
 
 
+def local_token(data_dir: Path) -> str:
+    """What opens the service that runs on `data_dir`, whatever keys it asks of others."""
+    token: str = json.loads((data_dir / "run" / "service.json").read_text())["token"]
+    return token
+
+
 def _ready(process: "subprocess.Popen[bytes]", note: Path, log: Path) -> str:
     with httpx2.Client(trust_env=False, timeout=10.0) as client:
         while process.poll() is None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rag import __version__
-from rag.cli import ask, bench, collections, config, doctor, ingest, search, serve, status, warm
+from rag.cli import ask, bench, collections, config, doctor, ingest, keys, search, serve, status, warm
 
 app = typer.Typer(
     name="rag",
@@ -52,6 +52,9 @@ app.command(
 )(serve.serve)
 app.command("warm", epilog=_example("rag warm", "rag warm -c support"))(warm.warm)
 app.add_typer(collections.app, name="collections", epilog=_example("rag collections", "rag collections show default"))
+app.add_typer(
+    keys.app, name="keys", epilog=_example("rag keys create --name 'support bot' --group support", "rag keys list")
+)
 app.command("status", epilog=_example("rag status", "rag status --json"))(status.status)
 app.command("doctor", epilog=_example("rag doctor"))(doctor.doctor)
 app.command("config", epilog=_example("rag config", "RAG_SERVER__PORT=9000 rag config --json"))(config.config)

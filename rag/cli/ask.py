@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.cli.options import AsJson, Config, DataDir, Url, in_utf8, load_settings
+from rag.cli.options import ApiKey, AsJson, Config, DataDir, Url, in_utf8, load_settings
 from rag.cli.output import place, say, say_json
-from rag.cli.running import DEFAULT_URL, is_local, running
+from rag.cli.running import DEFAULT_URL, Target, is_local, target
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
@@ -26,6 +26,7 @@ def ask(
         typer.Option("-c", "--collection", help="Name or id of a collection. [default: default]", show_default=False),
     ] = None,
     url: Url = None,
+    api_key: ApiKey = None,
     data_dir: DataDir = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -35,9 +36,7 @@ def ask(
     The answer streams; then come its citations, each checked against the source.
     """
     settings = load_settings(data_dir, config).settings
-    service = running(settings.data_dir)
-    url = (url or (service.url if service else DEFAULT_URL)).rstrip("/")
-    with _client(url, settings.server.request_timeout_s) as client:
+    with _client(target(settings, url=url, api_key=api_key), settings.server.request_timeout_s) as client:
         model = client.with_options(max_retries=0).models.list().data[0].id
         shown: Callable[[str], None] = (lambda _: None) if as_json else (lambda text: say(text, end=""))
         answer = _stream(client, model, question, collection, shown)
@@ -92,8 +91,8 @@ def _citation_line(citation: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _client(url: str, timeout_s: float) -> "Iterator[OpenAI]":
-    """A client of the service at `url`; what fails inside the block becomes an error of ours.
+def _client(service: Target, timeout_s: float) -> "Iterator[OpenAI]":
+    """A client of the service; what fails inside the block becomes an error of ours.
 
     Raises:
         RagError: the service is not there, or refuses.
@@ -103,11 +102,12 @@ def _client(url: str, timeout_s: float) -> "Iterator[OpenAI]":
 
     from rag.errors import ConfigError, EngineError, EngineUnavailable
 
+    url = service.url
     timeout = httpx2.Timeout(timeout_s, connect=_CONNECT_S)
     try:
         with httpx2.Client(trust_env=not is_local(url), timeout=timeout) as connection:
-            # A key of its own: the client would take OPENAI_API_KEY from the environment, which is not for us.
-            yield openai.OpenAI(base_url=f"{url}/v1", api_key="none", http_client=connection, timeout=timeout)
+            # Never without a key: the client would take OPENAI_API_KEY from the environment, which is not for us.
+            yield openai.OpenAI(base_url=f"{url}/v1", api_key=service.token, http_client=connection, timeout=timeout)
     except httpx2.InvalidURL as error:
         raise ConfigError(f"The URL {url!r} is none: {error}. Name one such as {DEFAULT_URL}.") from None
     except (openai.APIConnectionError, httpx2.TransportError) as error:

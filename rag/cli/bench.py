@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.cli.options import AsJson, Config, DataDir, load_settings
+from rag.cli.options import ApiKey, AsJson, Config, DataDir, load_settings
 from rag.cli.output import note, say, say_json
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def load(
     url: Annotated[
         str | None, typer.Option(help="A running service with an engine on this machine; unset starts one.")
     ] = None,
+    api_key: ApiKey = None,
     requests: Annotated[int, typer.Option(min=1, help="Pairs of requests.")] = 40,
     prompt_tokens: Annotated[int, typer.Option(min=500, help="Size of the collection that is made up.")] = 4000,
     as_json: AsJson = False,
@@ -64,8 +65,10 @@ def load(
     Each pair is a new question to the service and the same number of cached and new tokens to the bare engine.
     """
     from rag.bench.load import bench_load
+    from rag.cli.running import target
 
-    result = bench_load(url=url, n_requests=requests, prompt_tokens=prompt_tokens)
+    token = target(load_settings(None, None).settings, url=url, api_key=api_key).token if url else ""
+    result = bench_load(url=url, n_requests=requests, prompt_tokens=prompt_tokens, token=token)
     if as_json:
         say_json(result.as_dict())
         return

@@ -38,8 +38,9 @@ def list_(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = 
     if as_json:
         say_json({"collections": [_facts(info) for info in infos]})
     elif infos:
-        columns = ("name", "id", "generation", "documents", "chunks", "embedding")
-        say_table(columns, [(i.name, i.id, i.generation, i.documents, i.chunks, i.embedding.model) for i in infos])
+        columns = ("name", "id", "group", "generation", "documents", "chunks", "embedding")
+        rows = [(i.name, i.id, i.group, i.generation, i.documents, i.chunks, i.embedding.model) for i in infos]
+        say_table(columns, rows)
     else:
         say("There are no collections. Make one with `rag ingest PATH`.")
 
@@ -54,7 +55,8 @@ def show(name: Name, *, data_dir: DataDir = None, config: Config = None, as_json
         rows = [{"root": root, "path": path, "bytes": size} for root, path, size in files]
         say_json({**_facts(info), "roots": list(roots), "files": rows})
         return
-    say(f"{info.name} ({info.id}), generation {info.generation}: {info.documents} documents, {info.chunks} chunks")
+    say(f"{info.name} ({info.id}), access group {info.group}")
+    say(f"generation {info.generation}: {info.documents} documents, {info.chunks} chunks")
     say(f"embedding: {info.embedding.model}, {info.embedding.dimensions} dimensions, {info.embedding.dtype}")
     say_table(("document", "bytes", "root"), [(path, size, root) for root, path, size in files])
 
@@ -105,6 +107,7 @@ def _facts(info: "CollectionInfo") -> dict[str, object]:
     return {
         "id": info.id,
         "name": info.name,
+        "group": info.group,
         "generation": info.generation,
         "documents": info.documents,
         "chunks": info.chunks,

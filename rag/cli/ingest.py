@@ -23,6 +23,13 @@ def ingest(
     *,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],
     collection: Collection = "default",
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="Access group whose collection it is, and that a new one belongs to. [default: any; default]",
+            show_default=False,
+        ),
+    ] = None,
     prune: Annotated[
         bool, typer.Option("--prune/--no-prune", help="Remove documents that have vanished below PATH.")
     ] = True,
@@ -42,10 +49,10 @@ def ingest(
 
     store = Store(settings.data_dir)
     try:
-        before = _generation(store, collection)
-        summary = _ingest(paths, collection, store, settings, prune=prune, dry_run=dry_run)
+        before = _generation(store, collection, group)
+        summary = _ingest(paths, collection, group, store, settings, prune=prune, dry_run=dry_run)
         if not dry_run and summary.generation != before:
-            _store_tokens(store, collection, settings)
+            _store_tokens(store, collection, group, settings)
     finally:
         store.close()
     if as_json:
@@ -57,7 +64,14 @@ def ingest(
 
 
 def _ingest(
-    paths: Sequence[Path], collection: str, store: "Store", settings: "Settings", *, prune: bool, dry_run: bool
+    paths: Sequence[Path],
+    collection: str,
+    group: str | None,
+    store: "Store",
+    settings: "Settings",
+    *,
+    prune: bool,
+    dry_run: bool,
 ) -> "Summary":
     from ingest import pipeline
     from ingest.progress import Bars
@@ -66,6 +80,7 @@ def _ingest(
         return pipeline.ingest(
             paths,
             collection=collection,
+            group=group,
             store=store,
             encoder=_encoder(settings),
             settings=settings.ingest,
@@ -88,16 +103,16 @@ def _encoder(settings: "Settings") -> "Encoder":
     return RememberedEncoder(load, remembered_file(settings.data_dir, settings.embedding, source))
 
 
-def _generation(store: "Store", collection: str) -> int:
+def _generation(store: "Store", collection: str, group: str | None) -> int:
     from rag.errors import NotFound
 
     try:
-        return store.collection(collection).generation
+        return store.collection(collection, group).generation
     except NotFound:
         return 0
 
 
-def _store_tokens(store: "Store", collection: str, settings: "Settings") -> None:
+def _store_tokens(store: "Store", collection: str, group: str | None, settings: "Settings") -> None:
     """Nothing; the chat model's tokens of all chunks are stored, so that the first question does not make them."""
     from rag.errors import RagError
     from rag.passages import Passages
@@ -108,7 +123,7 @@ def _store_tokens(store: "Store", collection: str, settings: "Settings") -> None
         renderer = make_renderer(settings.engine.model, settings.data_dir)
         passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
         try:
-            with store.pin(collection) as generation:
+            with store.pin(collection, group) as generation:
                 passages.fill(generation)
         finally:
             passages.close()

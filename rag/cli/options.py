@@ -21,6 +21,14 @@ Url = Annotated[
     str | None,
     typer.Option(help="The service. [default: the one that runs on --data-dir]", show_default=False),
 ]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        help="Key of a remote service; RAG_API_KEY keeps it out of the list of processes. A local one needs none.",
+        show_default=False,
+    ),
+]
 Collection = Annotated[str, typer.Option("-c", "--collection", help="Name or id of a collection.", show_default=True)]
 
 

@@ -2,12 +2,16 @@
 
 import ipaddress
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+if TYPE_CHECKING:
+    from rag.settings import Settings
+
 DEFAULT_URL = "http://127.0.0.1:8000"
+_NO_KEY = "none"  # what is sent where none is known: a service without keys takes anything
 _TIMEOUT_S = 10.0
 _CLOCKS_S = 2.0  # a process's start and a file's time come from clocks of unlike steps
 
@@ -18,6 +22,7 @@ class Running:
 
     url: str
     pid: int
+    token: str = field(repr=False)  # opens the service to whoever may read its file
 
 
 def running(data_dir: Path) -> Running | None:
@@ -31,21 +36,43 @@ def running(data_dir: Path) -> Running | None:
     file = data_dir / "run" / "service.json"
     try:
         note = json.loads(file.read_text("utf-8"))
-        found = Running(url=str(note["url"]), pid=int(note["pid"]))
+        found = Running(url=str(note["url"]), pid=int(note["pid"]), token=str(note.get("token", _NO_KEY)))
         started = psutil.Process(found.pid).create_time()
         return found if started <= file.stat().st_mtime + _CLOCKS_S else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The service that a command speaks to, and what it authenticates with."""
+
+    url: str
+    token: str = field(repr=False)
+
+
+def target(settings: "Settings", *, url: str | None, api_key: str | None) -> Target:
+    """The service at `url`, or the one that runs on the data directory.
+
+    It is sent `api_key`, else what opens the local service to its own machine, else the setting api_key: the local
+    service's token never leaves for another URL.
+    """
+    found = running(settings.data_dir)
+    where = (url or (found.url if found else DEFAULT_URL)).rstrip("/").removesuffix("/v1")
+    configured = settings.api_key.get_secret_value() if settings.api_key else ""
+    local = found.token if found and found.url == where else ""
+    return Target(url=where, token=api_key or local or configured or _NO_KEY)
+
+
 # Any: JSON of the service, whose fields are handed on as they are.
-def ready_facts(url: str) -> dict[str, Any] | None:
+def ready_facts(service: Running) -> dict[str, Any] | None:
     """What `GET /ready` answers, ready or not; None if nothing of ours answers."""
     import httpx2
 
     try:
-        with httpx2.Client(trust_env=not is_local(url), timeout=_TIMEOUT_S) as client:
-            facts = client.get(f"{url.rstrip('/')}/ready").json()
+        with httpx2.Client(trust_env=not is_local(service.url), timeout=_TIMEOUT_S) as client:
+            headers = {"authorization": f"Bearer {service.token}"}
+            facts = client.get(f"{service.url.rstrip('/')}/ready", headers=headers).json()
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
         return None
     return facts if isinstance(facts, dict) and "status" in facts and "engines" in facts else None

@@ -28,7 +28,7 @@ def serve(
         typer.Option(help="A running vLLM server to use instead of a local one; may be repeated.", show_default=False),
     ] = None,
     insecure_no_auth: Annotated[
-        bool, typer.Option("--insecure-no-auth", help="Listen beyond loopback although requests carry no keys.")
+        bool, typer.Option("--insecure-no-auth", help="Listen beyond loopback although no key has been made.")
     ] = False,
     data_dir: DataDir = None,
     config: Config = None,

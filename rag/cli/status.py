@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rag import __version__
 from rag.cli.options import AsJson, Config, DataDir, load_settings
 from rag.cli.output import note, say, say_json, say_table
-from rag.cli.running import ready_facts, running
+from rag.cli.running import Running, ready_facts, running
 
 if TYPE_CHECKING:
     from rag.settings import Settings
@@ -23,13 +23,13 @@ def status(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson =
     """Print the service, its engines and the collections."""
     settings = load_settings(data_dir, config).settings
     service = running(settings.data_dir)
-    facts = (ready_facts(service.url) if service else None) or {}
+    facts = (ready_facts(service) if service else None) or {}
     # A service that is still starting knows no collections; the store does.
     collections = facts.get("collections") or _collections(settings)
     document: Json = {
         "version": __version__,
         "data_dir": str(settings.data_dir),
-        "service": {**asdict(service), "state": facts.get("status", "unavailable")} if service else None,
+        "service": _service(service, facts),
         "engines": [_pick(engine, _ENGINE) for engine in facts.get("engines", ())],
         "embedding": facts.get("embedding") or _embedding(settings),
         "collections": [_pick(collection, _COLLECTION) for collection in collections],
@@ -41,6 +41,12 @@ def status(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson =
     for collection in collections:
         for line in _reuse(collection):
             say(line)
+
+
+def _service(service: Running | None, facts: Json) -> Json | None:
+    if service is None:
+        return None
+    return {"url": service.url, "pid": service.pid, "state": facts.get("status", "unavailable")}
 
 
 def _pick(facts: Mapping[str, Any], names: tuple[str, ...]) -> Json:

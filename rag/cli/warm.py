@@ -1,11 +1,14 @@
 """`rag warm`: have the running service compute its shared prefixes."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.cli.options import AsJson, Config, DataDir, Url, load_settings
+from rag.cli.options import ApiKey, AsJson, Config, DataDir, Url, load_settings
 from rag.cli.output import say, say_json
+
+if TYPE_CHECKING:
+    from rag.cli.running import Target
 
 _TIMEOUT_S = 3600.0
 
@@ -14,6 +17,7 @@ def warm(
     *,
     collection: Annotated[str | None, typer.Option("-c", "--collection", help="Collection; unset: all.")] = None,
     url: Url = None,
+    api_key: ApiKey = None,
     data_dir: DataDir = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -22,10 +26,9 @@ def warm(
 
     The service does this by itself while its engines are idle; this command does it at once and waits.
     """
-    from rag.cli.running import DEFAULT_URL, running
+    from rag.cli.running import target
 
-    found = running(load_settings(data_dir, config).settings.data_dir)
-    warmed = _post(url or (found.url if found else DEFAULT_URL), collection)
+    warmed = _post(target(load_settings(data_dir, config).settings, url=url, api_key=api_key), collection)
     if as_json:
         say_json({"warmed": warmed})
         return
@@ -35,7 +38,7 @@ def warm(
         )
 
 
-def _post(url: str, collection: str | None) -> list[dict[str, Any]]:
+def _post(service: "Target", collection: str | None) -> list[dict[str, Any]]:
     """What the service computed.
 
     Raises:
@@ -48,9 +51,11 @@ def _post(url: str, collection: str | None) -> list[dict[str, Any]]:
     from rag.cli.running import is_local
     from rag.errors import AskError, EngineUnavailable, NotFound
 
+    url = service.url
     try:
         with httpx2.Client(trust_env=not is_local(url), timeout=_TIMEOUT_S) as client:
-            response = client.post(f"{url.rstrip('/').removesuffix('/v1')}/warm", json={"collection": collection})
+            headers = {"authorization": f"Bearer {service.token}"}
+            response = client.post(f"{url}/warm", json={"collection": collection}, headers=headers)
     except (httpx2.HTTPError, httpx2.InvalidURL):
         raise EngineUnavailable(f"No service answers at {url!r}. Start one with `rag serve`.") from None
     try:

@@ -1,9 +1,10 @@
-"""What has been ingested: collections, their generations, and stored tokens. The only room with sqlite3 and faiss."""
+"""What has been ingested, tokens of it, and API keys. The only room with sqlite3 and faiss."""
 
 from rag.store.catalog import Document, Known, NewChunk
 from rag.store.draft import Draft
 from rag.store.generation import Generation
 from rag.store.info import CollectionInfo
+from rag.store.keys import Grant, KeyLimits, KeyRecord, KeyStore
 from rag.store.store import Store
 from rag.store.tokens import TokenStore
 from rag.store.topics import TopicFile
@@ -16,6 +17,10 @@ __all__ = [
     "Draft",
     "EmbeddingInfo",
     "Generation",
+    "Grant",
+    "KeyLimits",
+    "KeyRecord",
+    "KeyStore",
     "Known",
     "NewChunk",
     "ShownTurn",

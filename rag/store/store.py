@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,23 +48,25 @@ class Store:
         infos = [self._info(folder) for folder in self._folders() if folder.current()]
         return tuple(sorted(infos, key=lambda info: info.name))
 
-    def collection(self, name_or_id: str) -> CollectionInfo:
-        """The current state of one collection.
+    def collection(self, name_or_id: str, group: str | None = None) -> CollectionInfo:
+        """The current state of one collection. group: only one that belongs to it counts.
 
         Raises:
             NotFound: no collection has this name or id.
         """
-        return self._info(self._published(name_or_id))
+        return self._info(self._published(name_or_id, group))
 
     @contextmanager
-    def pin(self, name_or_id: str) -> Iterator[Generation]:
+    def pin(self, name_or_id: str, group: str | None = None) -> Iterator[Generation]:
         """The current generation, which stays open and the same until the end of the block.
+
+        group: only a collection that belongs to it counts.
 
         Raises:
             NotFound: no collection has this name or id.
             CorpusError: its files are damaged.
         """
-        pinned = self._acquire(self._published(name_or_id))
+        pinned = self._acquire(self._published(name_or_id, group))
         try:
             yield pinned.generation
         finally:
@@ -73,8 +75,11 @@ class Store:
                 self._close_replaced()
 
     @contextmanager
-    def draft(self, name: str, embedding: EmbeddingInfo) -> Iterator[Draft]:
+    def draft(self, name: str, embedding: EmbeddingInfo, group: str | None = None) -> Iterator[Draft]:
         """The next generation of the collection `name`, made new if need be. Unpublished work is thrown away.
+
+        group: only a collection that belongs to it counts, and a new one will; None: any, and a new one is the
+        default group's.
 
         Raises:
             CorpusError: another writer is at work, another embedding model made the collection, or the disk is full.
@@ -82,7 +87,7 @@ class Store:
         """
         mark_format(self._data_dir)
         self._collections.mkdir(exist_ok=True)
-        folder = self._find_or_create(name)
+        folder = self._find_or_create(name, group)
         with _writing(folder, name):
             last = self._info(folder) if folder.current() else None
             if last and last.chunks and last.embedding != embedding:
@@ -127,9 +132,11 @@ class Store:
         with self._lock:
             self._retire(folder.id)
 
-    def find_chunk(self, chunk_id: ChunkId) -> tuple[CollectionInfo, Chunk] | None:
-        """A chunk of any collection's current generation, with that collection."""
-        for info in self.collections():
+    def find_chunk(
+        self, chunk_id: ChunkId, collections: Iterable[CollectionInfo]
+    ) -> tuple[CollectionInfo, Chunk] | None:
+        """A chunk of one of these collections' current generations, with that collection."""
+        for info in collections:
             with suppress(NotFound), self.pin(info.id) as generation:  # deleted since it was listed
                 chunk = generation.chunk(chunk_id)
                 if chunk is not None:
@@ -177,8 +184,10 @@ class Store:
         if self._collections.is_dir():
             yield from (Folder(path) for path in sorted(self._collections.glob("vs_*")))
 
-    def _find(self, name_or_id: str) -> Folder | None:
+    def _find(self, name_or_id: str, group: str | None = None) -> Folder | None:
         folders = list(self._folders())
+        if group is not None:
+            folders = [folder for folder in folders if folder.description().group == group]
         # By id first: that way a collection whose description is damaged can still be deleted.
         by_id = next((folder for folder in folders if folder.id == name_or_id), None)
         if by_id:
@@ -186,8 +195,8 @@ class Store:
         named = [folder for folder in folders if folder.description().name == name_or_id]
         return min(named, key=_precedence, default=None)
 
-    def _published(self, name_or_id: str) -> Folder:
-        folder = self._find(name_or_id)
+    def _published(self, name_or_id: str, group: str | None = None) -> Folder:
+        folder = self._find(name_or_id, group)
         if folder is None or not folder.current():
             raise _not_found(name_or_id)
         return folder
@@ -202,9 +211,9 @@ class Store:
                     raise damaged(folder.generation(number) / MANIFEST) from None
         raise CorpusError(f"The collection {folder.id!r} is replaced faster than it can be read. Ingest less often.")
 
-    def _find_or_create(self, name: str) -> Folder:
+    def _find_or_create(self, name: str, group: str | None) -> Folder:
         with FileLock(self._collections / ".lock"):  # two first ingests must not make two collections of one name
-            found = self._find(name)
+            found = self._find(name, group)
             if found is not None:
                 return found
             if not name.strip() or len(name) > _NAME_CHARS or not name.isprintable() or name.startswith("vs_"):
@@ -212,7 +221,7 @@ class Store:
                     f"A collection cannot be named {name!r}. Use 1 to {_NAME_CHARS} printable characters; "
                     "`vs_` at the front is kept for ids of existing collections."
                 )
-            return create_folder(self._collections, _new_id(), name, DEFAULT_GROUP)
+            return create_folder(self._collections, _new_id(), name, group or DEFAULT_GROUP)
 
 
 def _new_id() -> CollectionId:

@@ -42,6 +42,7 @@ def serving(settings: Settings, *, pool: EnginePool | None = None, encoder: Fake
             box["url"] = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
             started.set()
             await task
+        state.keys.close()
 
     def main() -> None:
         try:

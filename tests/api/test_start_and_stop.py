@@ -86,7 +86,9 @@ def test_while_the_engine_starts_requests_are_told_to_come_back(tmp_path: Path, 
             said, _ = second.communicate(timeout=_WAIT_S)
         assert second.returncode == 2
         assert "Another service runs on the data directory" in said
-        assert json.loads(note.read_text()) == {"url": url, "pid": service.pid}
+        left = json.loads(note.read_text())
+        assert (left["url"], left["pid"]) == (url, service.pid)
+        assert note.stat().st_mode & 0o777 == 0o600
 
         service.send_signal(signal.SIGTERM)
         said, _ = service.communicate(timeout=_WAIT_S)

@@ -116,7 +116,7 @@ def announced(service: Service, tmp_path: Path) -> Path:
     """The file in which the service says that it is this process."""
     file = tmp_path / "data/run/service.json"
     file.parent.mkdir(parents=True)
-    file.write_text(json.dumps({"url": service.url, "pid": os.getpid()}))
+    file.write_text(json.dumps({"url": service.url, "pid": os.getpid(), "token": "local_1"}))
     return file
 
 

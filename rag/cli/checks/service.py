@@ -21,7 +21,7 @@ def service(settings: Settings) -> Iterator[Check]:
         for url in settings.engine.urls:
             yield _remote(url)
         return
-    facts = ready_facts(found.url)
+    facts = ready_facts(found)
     if facts is None:
         yield Check(
             "service", "fail", f"process {found.pid} lives, {found.url} does not answer", f"kill {found.pid}; rag serve"
