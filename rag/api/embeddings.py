@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from rag.api import sse
 from rag.api.names import check_embedding_model
-from rag.api.schemas.chat import Text
+from rag.api.schemas.text import Text
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.embed import Batcher
