@@ -1,5 +1,6 @@
 """Log probabilities in the two shapes that OpenAI has for them."""
 
+import itertools
 from collections.abc import Sequence
 
 from rag.api.wire import Json
@@ -22,10 +23,7 @@ def chat_logprobs(logprobs: Sequence[Logprob], tokenizer: ChatTokenizer) -> Json
 def completion_logprobs(logprobs: Sequence[Logprob], tokenizer: ChatTokenizer, *, offset: int) -> Json:
     """As completions have them. offset: characters of the choice's text before these tokens."""
     texts = [_text(tokenizer.token_bytes(one.token_id)) for one in logprobs]
-    offsets = []
-    for text in texts:
-        offsets.append(offset)
-        offset += len(text)
+    ends = itertools.accumulate(map(len, texts), initial=offset)
     return {
         "tokens": texts,
         "token_logprobs": [one.logprob for one in logprobs],
@@ -33,8 +31,13 @@ def completion_logprobs(logprobs: Sequence[Logprob], tokenizer: ChatTokenizer, *
             {_text(tokenizer.token_bytes(token_id)): logprob for token_id, logprob in reversed(one.top)}
             for one in logprobs
         ],
-        "text_offset": offsets,
+        "text_offset": list(ends)[:-1],
     }
+
+
+def n_characters(logprobs: Sequence[Logprob], tokenizer: ChatTokenizer) -> int:
+    """Characters that the tokens of `completion_logprobs` have."""
+    return sum(len(_text(tokenizer.token_bytes(one.token_id))) for one in logprobs)
 
 
 def _token(token_id: int, logprob: float, tokenizer: ChatTokenizer) -> Json:
