@@ -15,7 +15,7 @@ from rag.gate import Gate
 from rag.groups import Groups
 from rag.models import chat_model_source, embedding_source
 from rag.passages import Passages
-from rag.plan import Limits, Pace
+from rag.plan import Limits
 from rag.planner import Planner
 from rag.prefixes import Prefixes
 from rag.render import Renderer
@@ -80,7 +80,7 @@ async def open_rooms(
         renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir)
         passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
         stack.callback(passages.close)
-        prefixes = Prefixes(passages, settings.data_dir, prefix_limits(settings, engine, engines.slots[0].pace))
+        prefixes = Prefixes(passages, settings.data_dir, prefix_limits(settings, engine))
         stack.callback(prefixes.close)
         turns = TurnStore(settings.data_dir)
         stack.callback(turns.close)
@@ -142,15 +142,14 @@ def make_pool(settings: Settings) -> EnginePool:
     return EnginePool([local_slot(local)])
 
 
-def prefix_limits(settings: Settings, engine: EngineInfo | None, pace: Pace | None = None) -> Limits:
-    """How long prefixes may be for an engine of a pace; None: one that is not known, whose window is the setting's."""
+def prefix_limits(settings: Settings, engine: EngineInfo | None) -> Limits:
+    """How long prefixes may be for an engine; None: one that is not known, whose window is the setting's."""
     window = engine.window_tokens if engine else settings.engine.max_model_len
     whole, core = settings.prompt.shared_prefix_tokens, settings.prompt.topic_tokens
-    is_wide = pace is None or pace.reads_cheaply
     return Limits(
         whole_tokens=whole if window is None else min(whole, window // 2),
         core_tokens=core if window is None else min(core, window // 4),
-        held_tokens=round(settings.cache.prefix_share * (engine.kv_tokens or 0)) if engine and is_wide else 0,
+        held_tokens=round(settings.cache.prefix_share * (engine.kv_tokens or 0)) if engine else 0,
     )
 
 
