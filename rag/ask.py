@@ -1,6 +1,7 @@
 """What goes into the pipeline, and what comes out of it."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from rag.types import (
     DEFAULT_GROUP,
@@ -19,6 +20,30 @@ from rag.types import (
 )
 
 
+class Meter(Protocol):
+    """Measures the tokens of one request against what its caller may use."""
+
+    async def reserve(self, n_tokens: int) -> None:
+        """Nothing; so many tokens, of prompt and answer together, are set aside before they are computed.
+
+        Raises:
+            OverLimit: the caller may not use them, now or ever.
+        """
+
+    def spend(self, n_tokens: int) -> None:
+        """Nothing; so many tokens were really used. At its end the request is charged these alone."""
+
+
+class Unmetered:
+    """The meter of whoever has no limits."""
+
+    async def reserve(self, n_tokens: int) -> None:
+        """Nothing."""
+
+    def spend(self, n_tokens: int) -> None:
+        """Nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """One request for an answer."""
@@ -29,6 +54,7 @@ class Ask:
     top_k: int | None = None  # None: the setting retrieve.top_k
     sampling: Sampling = field(default_factory=Sampling)
     group: str = DEFAULT_GROUP
+    meter: Meter = field(default_factory=Unmetered)
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
 

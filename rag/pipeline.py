@@ -7,7 +7,7 @@ from contextlib import aclosing, contextmanager
 from rag.ask import Ask, Choice, Event, Report
 from rag.choices import ChoiceReader
 from rag.clock import Clock
-from rag.compose import Composed, compose, compose_plain, dialogue_of, recalled, sampling_of
+from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled, sampling_of
 from rag.engine import Ticket
 from rag.errors import EngineError, EngineTimeout
 from rag.ledger import account, count
@@ -29,6 +29,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
         with _pinned(ask, rooms) as generation:  # one index for the whole request
             salt = cache_salt(ask.group, generation, rooms)
             composed, hits = await _prompt(ask, generation, salt, rooms, clock)
+            await ask.meter.reserve(len(composed.prompt.token_ids) + sampling.n * answer_tokens(ask, rooms))
             rooms.groups.note(ask.group)
             ticket = await rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot)
             readers = [
@@ -82,6 +83,7 @@ async def _deltas(
     ask: Ask, sampling: Sampling, ticket: Ticket, rooms: Rooms, clock: Clock
 ) -> AsyncGenerator[Delta, None]:
     """The engine's answer, within the request's deadline."""
+    n_prompt = len(ticket.prompt.token_ids)
     async with aclosing(rooms.pool.stream(ticket, sampling, request_id=ask.request_id)) as stream:
         while True:
             try:
@@ -94,6 +96,8 @@ async def _deltas(
                     f"The answer was not complete after {clock.timeout_s:g} s (server.request_timeout_s). "
                     "Ask for fewer max_tokens, or raise the limit."
                 ) from None
+            ask.meter.spend(n_prompt + len(delta.token_ids))
+            n_prompt = 0  # it counts once, as soon as the engine has taken it
             if delta.text or delta.finish_reason:
                 clock.mark("first_token")
             yield delta

@@ -37,6 +37,9 @@ class ServerSettings(_Section):
     max_concurrent: int = Field(64, ge=1, description="Requests that may hold the engine at the same time.")
     max_queue: int = Field(256, ge=0, description="Requests that may wait for a place; one more is answered 429.")
     request_timeout_s: float = Field(600.0, gt=0, description="Seconds from arrival after which a request is ended.")
+    redis_url: SecretStr | None = Field(
+        None, description="Redis that counts the limits of keys for several services; unset: each counts for itself."
+    )
     max_body_bytes: int = Field(10 * 2**20, ge=1024, description="Largest JSON body in bytes.")
 
     @property

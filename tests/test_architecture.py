@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.errors": set(),
     "rag.settings": BASE,
     "rag.telemetry": BASE | {"rag.settings"},
-    "rag.auth": BASE | {"rag.store"},
+    "rag.auth": BASE | {"rag.ask", "rag.store"},
     "rag.models": BASE | {"rag.settings"},
     "rag.store": BASE | {"rag.settings"},
     "rag.embed": BASE | {"rag.settings", "rag.models"},
@@ -92,7 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.
 IMPURE = {"asyncio", "datetime", "httpx2", "os", "random", "sqlite3", "threading", "time"}
 MAY_NOT_IMPORT = {"rag.plan": IMPURE, "rag.render": IMPURE, "rag.cite": IMPURE, "rag.tools": IMPURE}
-ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "vllm": set[str]()}
+ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "redis": {"rag.auth"}, "vllm": set[str]()}
 READS_ENVIRONMENT = {"rag.settings", "rag.engine.launch"}  # launch passes it on to the engine's process
 
 

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 import rag
 from rag.api import chat, completions, embeddings, errors, health, models, sources, warm
 from rag.api.authenticate import Authenticate
+from rag.api.metering import Metering
 from rag.api.middleware import Frame
 from rag.api.state import State
 
@@ -16,6 +17,7 @@ def create_app(state: State) -> FastAPI:
     for module in (chat, completions, embeddings, models, sources, warm, health):
         app.include_router(module.router)
     errors.install(app)
+    app.add_middleware(Metering, state=state)
     app.add_middleware(Authenticate, state=state)
     app.add_middleware(Frame, state=state)  # the last one added is the outermost
     return app

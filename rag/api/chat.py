@@ -47,6 +47,7 @@ async def chat_completions(
         request_id=request.scope["request_id"],
         collection=(await find_collection(name, caller, rooms)).id if documents else None,
         group=caller.group,
+        meter=caller.meter,
         top_k=body.rag.top_k,
         sampling=body.sampling(),
         tools=tools,

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from rag.api import sse
-from rag.api.access import requires
+from rag.api.access import CallerDep, requires
 from rag.api.names import check_embedding_model
 from rag.api.schemas.text import Text
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
+from rag.ask import Meter
 from rag.auth import Scope
 from rag.embed import Batcher
 from rag.errors import ContextTooLong, InvalidRequest
@@ -55,7 +56,7 @@ class EmbeddingRequest(BaseModel):
 
 
 @router.post("/embeddings")
-async def embeddings(body: EmbeddingRequest, request: Request, rooms: RoomsDep) -> Json:
+async def embeddings(body: EmbeddingRequest, request: Request, rooms: RoomsDep, caller: CallerDep) -> Json:
     """A vector for each input, in the order given."""
     check_embedding_model(body.model, rooms)
     texts = body.texts()
@@ -66,7 +67,7 @@ async def embeddings(body: EmbeddingRequest, request: Request, rooms: RoomsDep) 
             f"vectors than {encoder.info.dimensions}. Leave it out.",
             param="dimensions",
         )
-    n_tokens, vectors = await sse.while_connected(request, _encode(texts, rooms))
+    n_tokens, vectors = await sse.while_connected(request, _encode(texts, caller.meter, rooms))
     data = [
         {"object": "embedding", "index": index, "embedding": _encoded(vector, body.encoding_format)}
         for index, vector in enumerate(vectors)
@@ -75,7 +76,7 @@ async def embeddings(body: EmbeddingRequest, request: Request, rooms: RoomsDep) 
     return {"object": "list", "data": data, "model": body.model, "usage": usage}
 
 
-async def _encode(texts: list[str], rooms: Rooms) -> tuple[int, NDArray[np.float32]]:
+async def _encode(texts: list[str], meter: Meter, rooms: Rooms) -> tuple[int, NDArray[np.float32]]:
     batcher: Batcher = rooms.batcher
     counts = await batcher.count_tokens(texts)
     limit = batcher.encoder.max_tokens
@@ -85,7 +86,10 @@ async def _encode(texts: list[str], rooms: Rooms) -> tuple[int, NDArray[np.float
                 f"input[{index}] has {count} tokens; {batcher.encoder.info.model!r} reads at most {limit}. Split it.",
                 param="input",
             )
-    return sum(counts), await batcher.documents(texts)
+    await meter.reserve(sum(counts))
+    vectors = await batcher.documents(texts)
+    meter.spend(sum(counts))
+    return sum(counts), vectors
 
 
 def _encoded(vector: NDArray[np.float32], encoding_format: str) -> object:

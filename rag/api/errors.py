@@ -1,5 +1,6 @@
 """Every failure as OpenAI's error object. The only place where an exception becomes a status."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -8,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from rag.errors import HTTP_STATUS, AskError, EngineUnavailable, Overloaded, RagError
+from rag.errors import HTTP_STATUS, AskError, EngineUnavailable, OverLimit, Overloaded, RagError
 
 _SERVER_ERROR = 500
 
@@ -27,7 +28,15 @@ def describe(error: RagError) -> tuple[int, dict[str, object], dict[str, str]]:
     if isinstance(error, Overloaded | EngineUnavailable):
         headers["Retry-After"] = str(error.retry_after_s)
         kind = "requests" if isinstance(error, Overloaded) else kind
+    elif isinstance(error, OverLimit):
+        headers, kind = _wait(error.retry_after_s), error.kind
     return status, error_body(str(error), kind=kind, param=param, code=error.code), headers
+
+
+def _wait(seconds: float | None) -> dict[str, str]:
+    if seconds is None:
+        return {"x-should-retry": "false"}  # OpenAI's clients try again after every other 429
+    return {"Retry-After": str(max(1, math.ceil(seconds))), "retry-after-ms": str(max(1, math.ceil(seconds * 1000)))}
 
 
 def internal_error() -> dict[str, object]:

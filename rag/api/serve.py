@@ -58,6 +58,7 @@ async def _run(state: State, server: "_Server", listener: socket.socket) -> None
         finally:
             server.should_exit = True
             await requests
+            await state.limiter.close()
 
 
 def _stop(server: "_Server", opening: "asyncio.Task[None]", state: State) -> None:
