@@ -30,7 +30,8 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             salt = cache_salt(ask.group, generation, rooms)
             composed, hits = await _prompt(ask, generation, salt, rooms, clock)
             await ask.meter.reserve(len(composed.prompt.token_ids) + sampling.n * answer_tokens(ask, rooms))
-            rooms.groups.note(ask.group)
+            if generation:
+                rooms.groups.note(ask.group, generation.info.id)
             ticket = await rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot)
             readers = [
                 ChoiceReader(index, ask, composed.prompt.shown, parser=rooms.settings.engine.tool_parser)
