@@ -68,7 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall", "rag.tally"},
     "rag.rooms": LEAVES | DATA | PROMPT | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"},
     "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store", "rag.tools"},
-    "rag.completion": BASE | {"rag.clock", "rag.rooms"},
+    "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.rooms"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
     "rag.api": LEAVES
     | {

@@ -39,7 +39,11 @@ async def completions(body: CompletionRequest, request: Request, rooms: RoomsDep
     loop = asyncio.get_running_loop()
     prompts = await loop.run_in_executor(rooms.executor, encode_prompts, body.prompts(), rooms)
     ask = CompletionAsk(
-        prompts=prompts, request_id=request.scope["request_id"], sampling=body.sampling(), group=caller.group
+        prompts=prompts,
+        request_id=request.scope["request_id"],
+        sampling=body.sampling(),
+        group=caller.group,
+        meter=caller.meter,
     )
     wire = CompletionWire(
         id=f"cmpl-{secrets.token_hex(12)}",

@@ -43,6 +43,7 @@ ROUTES: dict[str, Access] = {
     "POST /v1/chat/completions": Access(
         (CHAT,), ASK, ("/v1/chat/completions", {**ASK, "rag": {"collection": "secret"}})
     ),
+    "POST /v1/completions": Access((CHAT,), {"model": "tiny", "prompt": "The station"}),
     "POST /v1/embeddings": Access((EMBEDDINGS,), {"model": "fake", "input": "A station."}),
     "GET /v1/models": Access((CHAT, EMBEDDINGS)),
     "GET /v1/models/{model:path}": Access((CHAT, EMBEDDINGS)),
