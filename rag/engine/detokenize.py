@@ -18,19 +18,25 @@ _NO_PREFIX = "Invalid prefix encountered"
 class Detokenizer:
     """The text of one answer, the same as vLLM makes of it.
 
-    A character whose bytes are spread over tokens comes with the last of them. Control tokens have no text. A step
-    decodes a handful of tokens, microseconds, so it is made where the answer is read.
+    A character whose bytes are spread over tokens comes with the last of them. A step decodes a handful of tokens,
+    microseconds, so it is made where the answer is read.
 
     Source: vLLM 0.32, v1/engine/detokenizer.py.
     """
 
-    def __init__(self, tokenizer: Tokenizer, prompt: Tokens) -> None:
-        """Get ready for the answer to a prompt. The end of it decides, for one, whether a first space is kept."""
+    def __init__(self, tokenizer: Tokenizer, prompt: Tokens, *, special_tokens: bool = False) -> None:
+        """Get ready for the answer to a prompt. The end of it decides, for one, whether a first space is kept.
+
+        special_tokens: whether control tokens have a text.
+        """
         tail = [token_id for token_id in prompt[-_TAIL:] if 0 <= token_id <= _LARGEST]
-        if tokenizer.decode(tail).endswith(_HALF):  # else it would come out with the answer
+        if tokenizer.decode(tail, skip_special_tokens=not special_tokens).endswith(
+            _HALF
+        ):  # else it would come out with the answer
             tail = []
         self._tokenizer = tokenizer
-        self._stream = DecodeStream(ids=tail, skip_special_tokens=True)
+        self._special_tokens = special_tokens
+        self._stream = DecodeStream(ids=tail, skip_special_tokens=not special_tokens)
 
     def spoken(self, delta: Delta) -> Delta:
         """The piece with its text. The token that ends an answer is no part of it."""
@@ -49,5 +55,5 @@ class Detokenizer:
                 raise
             # Single bytes may read otherwise with others behind them, which the stream cannot take back.
             # https://github.com/vllm-project/vllm/issues/17448
-            self._stream = DecodeStream(skip_special_tokens=True)
+            self._stream = DecodeStream(skip_special_tokens=not self._special_tokens)
             return self._stream.step(self._tokenizer, token_id) or ""

@@ -19,20 +19,22 @@ _RECOMMENDED = (
     "presence_penalty",
     "frequency_penalty",
 )
-_PASSED = (*_RECOMMENDED, "max_tokens", "seed")
+_PASSED = (*_RECOMMENDED, "max_tokens", "seed", "bad_words")
+_HERE = ("response_format", "special_tokens")  # one is passed by another name, one is the detokenizer's business
 _NOTHING = Sampling()
 
 
 def can_generate(sampling: Sampling) -> bool:
     """Whether this route does all that is asked for.
 
-    Stop strings are found in text, which the engine has none of. Whatever else is not named here is left to
-    completions, which checks and bounds what clients may write there.
+    Stop strings are found in text, which the engine has none of. What else is not named here is left to completions:
+    it checks and bounds `logit_bias`; and several choices break vLLM 0.25.1 here, which writes log probabilities in
+    another form than 0.32 does.
     """
     return all(
         getattr(sampling, field.name) == getattr(_NOTHING, field.name)
         for field in fields(Sampling)
-        if field.name not in (*_PASSED, "response_format")
+        if field.name not in (*_PASSED, *_HERE)
     ) and (sampling.response_format is None or _constraint(sampling.response_format) is not None)
 
 
@@ -40,7 +42,7 @@ def generate_body(
     model: str | None, token_ids: Tokens, sampling: Sampling, *, defaults: Sampling, salt: str, report: bool
 ) -> dict[str, object]:
     """The body of a request for tokens alone, with the defaults for what `sampling` leaves open."""
-    told = {name: getattr(sampling, name) for name in _PASSED}
+    told = {name: getattr(sampling, name) for name in _PASSED if getattr(sampling, name) != ()}
     told |= {name: getattr(defaults, name) for name in _RECOMMENDED if told[name] is None}
     told["structured_outputs"] = _constraint(sampling.response_format) if sampling.response_format else None
     told["extra_args"] = {"kv_cache_report_mode": "full"} if report else None

@@ -89,7 +89,8 @@ class VllmEngine:
             path = GENERATE
             body = generate_body(self._model, token_ids, sampling, defaults=self._defaults, salt=salt, report=report)
             headers |= generate_headers(report=report)
-            detokenizer = Detokenizer(self._tokenizer, token_ids) if self._tokenizer else None
+            if self._tokenizer:
+                detokenizer = Detokenizer(self._tokenizer, token_ids, special_tokens=sampling.special_tokens)
         else:
             path = "/v1/completions"
             body = completion_body(self._model, token_ids, sampling, salt=salt, report=report)

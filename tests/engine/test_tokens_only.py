@@ -96,6 +96,20 @@ def test_both_sample_the_same_and_the_models_author_is_heard(by_both, seed: int,
     by_both(check)
 
 
+def test_both_write_control_tokens_or_not_and_never_what_is_banned(by_both) -> None:
+    async def check(tokens: VllmEngine, completions: VllmEngine, _: Tokenizer) -> None:
+        prompt = tuple(range(900, 960))
+        word = whole(await answer(tokens, prompt, "s", **SAMPLING, seed=1))[0].split()[1]
+        for options in ({"special_tokens": True}, {"bad_words": (word,)}):
+            mine, theirs = [
+                whole(await answer(engine, prompt, "s", **SAMPLING, **options, seed=1))
+                for engine in (tokens, completions)
+            ]
+            assert mine[:3] == theirs[:3]
+
+    by_both(check)
+
+
 def test_structured_answers_are_the_same(by_both) -> None:
     async def check(tokens: VllmEngine, completions: VllmEngine, _: Tokenizer) -> None:
         prompt = tuple(range(500, 560))

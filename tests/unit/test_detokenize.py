@@ -117,6 +117,7 @@ def test_control_tokens_are_no_text_and_the_last_token_before_a_stop_neither(byt
     word = byte_level.encode(" tide").ids[-1]
     detokenizer = Detokenizer(byte_level, ())
     assert detokenizer.spoken(Delta(token_ids=ids)).text == "The tide"
+    assert Detokenizer(byte_level, (), special_tokens=True).feed(ids) == "The tide<|im_end|>"
     assert detokenizer.spoken(Delta(token_ids=(word,), finish_reason="stop")).text == ""
     assert detokenizer.spoken(Delta(token_ids=(word,), finish_reason="length")).text
     assert detokenizer.spoken(Delta(finish_reason="stop")).text == ""

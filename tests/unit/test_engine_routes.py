@@ -190,6 +190,7 @@ def test_probe_and_pace_take_the_route_that_requests_take(vllm: Vllm) -> None:
     [
         Sampling(stop=("word",)),
         Sampling(logit_bias={"5": 1.0}),
+        Sampling(n=2),
         Sampling(response_format={"type": "structural_tag", "structures": [], "triggers": []}),
         Sampling(response_format={"type": "json_schema", "json_schema": {"name": "no schema"}}),
     ],
@@ -204,7 +205,7 @@ def test_what_needs_the_engines_text_or_its_checks_goes_to_completions(
 def test_a_field_that_this_route_does_not_know_of_goes_to_completions() -> None:
     known = {
         "max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty",
-        "repetition_penalty",
+        "repetition_penalty", "bad_words", "special_tokens",
     }  # fmt: skip
     for field in fields(Sampling):
         sampling = Sampling(**{field.name: object()})  # type: ignore[arg-type]
@@ -220,6 +221,19 @@ def test_a_response_format_becomes_a_constraint(response_format: dict[str, objec
     assert can_generate(sampling)
     body = generate_body("m", (1,), sampling, defaults=Sampling(), salt="s", report=False)
     assert body["sampling_params"] == {"structured_outputs": constraint, "detokenize": False}
+
+
+def test_words_that_must_not_be_written_are_passed_on() -> None:
+    body = generate_body("m", (1,), Sampling(bad_words=("no",)), defaults=Sampling(), salt="s", report=False)
+    assert body["sampling_params"] == {"bad_words": ("no",), "detokenize": False}
+
+
+def test_control_tokens_are_text_where_they_are_asked_for(vllm: Vllm, tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("a<|im_start|>b").ids
+    vllm.answers[GENERATE] = events(chunk(token_ids=ids), {"choices": [], "usage": USAGE})
+    assert text_of(ask(vllm, tokenizer)) == "ab"
+    assert text_of(ask(vllm, tokenizer, Sampling(special_tokens=True))) == "a<|im_start|>b"
+    assert vllm.asked[-1][0] == GENERATE
 
 
 def test_defaults_fill_what_is_open_and_nothing_else(vllm: Vllm, tokenizer: Tokenizer) -> None:
