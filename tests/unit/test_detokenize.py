@@ -90,6 +90,17 @@ def test_how_ids_are_cut_into_pieces_changes_nothing(byte_level: Tokenizer, data
     assert "".join(detokenizer.feed(tuple(ids[start:end])) for start, end in spans) == streamed(byte_level, ids)
 
 
+@given(ids=st.lists(st.integers(0, N_IDS - 1), max_size=40), prompt=st.lists(st.integers(0, N_IDS - 1), max_size=40))
+def test_the_end_of_a_prompt_serves_as_well_as_all_of_it(
+    byte_level: Tokenizer, word_piece: Tokenizer, ids: list[int], prompt: list[int]
+) -> None:
+    for tokenizer in (byte_level, word_piece):
+        if not tokenizer.decode(prompt).endswith("\N{REPLACEMENT CHARACTER}"):
+            stream = decoders.DecodeStream(ids=prompt, skip_special_tokens=True)  # as vLLM does
+            whole = "".join(stream.step(tokenizer, token_id) or "" for token_id in ids)
+            assert streamed(tokenizer, ids, tuple(prompt)) == whole
+
+
 @given(ids=st.lists(st.integers(0, 259), max_size=60))
 def test_bytes_that_make_no_characters_lose_text_and_nothing_else(byte_fallback: Tokenizer, ids: list[int]) -> None:
     text = streamed(byte_fallback, [*ids, 258, 257, 259])
