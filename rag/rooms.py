@@ -19,7 +19,7 @@ from rag.plan import Limits
 from rag.planner import Planner
 from rag.prefixes import Prefixes
 from rag.render import Renderer
-from rag.renderer import make_renderer
+from rag.renderer import default_sampling, make_renderer
 from rag.retrieve import Retriever
 from rag.settings import Settings
 from rag.store import CollectionInfo, Generation, Store, TokenStore, TurnStore
@@ -78,6 +78,7 @@ async def open_rooms(
         # A remote engine says itself which model it serves; its weights may have another path there than here.
         source = engine.source if settings.engine.urls else settings.engine.model
         renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir)
+        engines.learn(renderer.tokenizer.backend, await asyncio.to_thread(default_sampling, source, settings.data_dir))
         passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
         stack.callback(passages.close)
         prefixes = Prefixes(passages, settings.data_dir, prefix_limits(settings, engine))

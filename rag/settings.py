@@ -71,6 +71,12 @@ class EngineSettings(_Section):
     kv_replay: tuple[str, ...] = Field(
         (), description="ZMQ addresses where they repeat missed KV events, in the same order; empty: nowhere."
     )
+    tokens_only: Literal["auto", "off"] = Field(
+        "auto",
+        description="auto: engines give tokens and the service makes the text, where they can (vLLM 0.32 and later: "
+        "--enable-scale-out); off: engines make it. Set off where engine.urls were started with --generation-config or "
+        "--override-generation-config: their defaults for sampling would not be known.",
+    )
     port: int = Field(0, ge=0, le=65535, description="Port of the local engine on loopback; 0 takes a free one.")
     block_size: int | None = Field(None, description="Tokens in a KV block; unset: 32 on CPU, vLLM's choice on a GPU.")
     max_model_len: int | None = Field(None, ge=64, description="Window in tokens; unset: the model's own.")
