@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
 
     @contextmanager
     def start(
-        reply: str, *, settings: dict[str, dict[str, object]] | None = None, **engine: object
+        reply: str | Sequence[str], *, settings: dict[str, dict[str, object]] | None = None, **engine: object
     ) -> Iterator[tuple[str, FakeEngine]]:
         info = EngineInfo(model="tiny", source=str(tiny_format), window_tokens=8192, block_size=16, kv_tokens=200_000)
         # Without a cost of its own, what the service measures as its pace would be noise.
