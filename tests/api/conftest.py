@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -100,7 +100,7 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
 
     @contextmanager
     def start(
-        reply: str,
+        reply: str | Sequence[str],
         *,
         settings: dict[str, object] | None = None,
         is_announced: bool = False,
