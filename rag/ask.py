@@ -72,6 +72,14 @@ class Reuse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What retrieval found for the question. It comes once, before the first piece of an answer from documents."""
+
+    query: str
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """A step of one choice. Log probabilities come with the first piece after their token, whose text may be empty."""
 
@@ -106,4 +114,4 @@ class Report:
     timings_ms: dict[str, float]
 
 
-Event = Piece | Report
+Event = Found | Piece | Report

@@ -22,7 +22,7 @@ from rag.render import Renderer
 from rag.renderer import default_sampling, make_renderer
 from rag.retrieve import Retriever
 from rag.settings import Settings
-from rag.store import CollectionInfo, Generation, Store, TokenStore, TurnStore
+from rag.store import CollectionInfo, Generation, ResponseStore, Store, TokenStore, TurnStore
 from rag.tally import Tally
 from rag.telemetry import Metrics
 
@@ -42,6 +42,7 @@ class Rooms:
     prefixes: Prefixes
     planner: Planner
     turns: TurnStore
+    responses: ResponseStore
     applications: Applications
     groups: Groups
     tally: Tally
@@ -85,6 +86,9 @@ async def open_rooms(
         stack.callback(prefixes.close)
         turns = TurnStore(settings.data_dir)
         stack.callback(turns.close)
+        kept = settings.responses
+        responses = ResponseStore(settings.data_dir, keep_days=kept.keep_days, capacity=kept.max_stored)
+        stack.callback(responses.close)
         metrics = Metrics()
         yield Rooms(
             settings=settings,
@@ -101,6 +105,7 @@ async def open_rooms(
                 is_warmed=settings.cache.warm,
             ),
             turns=turns,
+            responses=responses,
             applications=Applications(),
             groups=Groups(),
             tally=Tally(),

@@ -148,6 +148,13 @@ class CacheSettings(_Section):
     )
 
 
+class ResponsesSettings(_Section):
+    """Responses that clients may come back to."""
+
+    keep_days: float = Field(30.0, gt=0, description="Days that a response is kept after it was last continued.")
+    max_stored: int = Field(100_000, ge=1, description="Responses kept at most; the oldest go first.")
+
+
 class ModelsSettings(_Section):
     """Names of models."""
 
@@ -190,6 +197,7 @@ class Settings(BaseSettings):
     retrieve: RetrieveSettings = RetrieveSettings()
     prompt: PromptSettings = PromptSettings()
     cache: CacheSettings = CacheSettings()
+    responses: ResponsesSettings = ResponsesSettings()
     models: ModelsSettings = ModelsSettings()
     log: LogSettings = LogSettings()
 

@@ -3,7 +3,19 @@
 from fastapi import FastAPI
 
 import rag
-from rag.api import chat, completions, embeddings, errors, health, models, sources, warm
+from rag.api import (
+    chat,
+    completions,
+    embeddings,
+    errors,
+    health,
+    input_tokens,
+    models,
+    responses,
+    sources,
+    stored_responses,
+    warm,
+)
 from rag.api.authenticate import Authenticate
 from rag.api.metering import Metering
 from rag.api.middleware import Frame
@@ -14,7 +26,18 @@ def create_app(state: State) -> FastAPI:
     """The application over `state`, whose rooms may open later."""
     app = FastAPI(title="prefixrag", version=rag.__version__, redoc_url=None)
     app.state.service = state
-    for module in (chat, completions, embeddings, models, sources, warm, health):
+    for module in (
+        chat,
+        completions,
+        responses,
+        input_tokens,
+        stored_responses,
+        embeddings,
+        models,
+        sources,
+        warm,
+        health,
+    ):
         app.include_router(module.router)
     errors.install(app)
     app.add_middleware(Metering, state=state)

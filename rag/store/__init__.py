@@ -5,6 +5,7 @@ from rag.store.draft import Draft
 from rag.store.generation import Generation
 from rag.store.info import CollectionInfo
 from rag.store.keys import Grant, KeyLimits, KeyRecord, KeyStore
+from rag.store.responses import ResponseStore, StoredResponse
 from rag.store.store import Store
 from rag.store.tokens import TokenStore
 from rag.store.topics import TopicFile
@@ -23,8 +24,10 @@ __all__ = [
     "KeyStore",
     "Known",
     "NewChunk",
+    "ResponseStore",
     "ShownTurn",
     "Store",
+    "StoredResponse",
     "TokenStore",
     "TopicFile",
     "TurnStore",
