@@ -13,7 +13,7 @@ from ingest.pipeline import ingest
 from rag.api.app import create_app
 from rag.api.serve import _Server
 from rag.api.state import State
-from rag.embed import FakeEncoder
+from rag.embed import Encoder, FakeEncoder
 from rag.engine import EngineInfo, EnginePool, FakeEngine, Slot
 from rag.rooms import open_rooms
 from rag.settings import Settings, load
@@ -24,7 +24,7 @@ SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 
 @contextmanager
-def serving(settings: Settings, *, pool: EnginePool | None = None, encoder: FakeEncoder | None = None) -> Iterator[str]:
+def serving(settings: Settings, *, pool: EnginePool | None = None, encoder: Encoder | None = None) -> Iterator[str]:
     """The URL of a service in a thread of its own, on a real socket: the in-process transport buffers streams."""
     started = threading.Event()
     failure: list[BaseException] = []
@@ -79,21 +79,27 @@ def sample_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
-    """Starts a service over the sample with a fake engine: `serve_fake(reply, settings={...}, **engine)`.
+    """Starts a service over the sample with a fake engine: `serve_fake(reply, settings={...}, encoder=…, **engine)`.
 
     Nothing is computed ahead unless the settings say so: the first question then computes the shared prefix.
     """
 
     @contextmanager
     def start(
-        reply: str, *, settings: dict[str, dict[str, object]] | None = None, **engine: object
+        reply: str,
+        *,
+        settings: dict[str, dict[str, object]] | None = None,
+        encoder: Encoder | None = None,
+        **engine: object,
     ) -> Iterator[tuple[str, FakeEngine]]:
         info = EngineInfo(model="tiny", source=str(tiny_format), window_tokens=8192, block_size=16, kv_tokens=200_000)
         # Without a cost of its own, what the service measures as its pace would be noise.
         fake = FakeEngine(lambda _: reply, info=info, **{"uncached_token_s": 2e-5, **engine})  # type: ignore[arg-type]
         own = {"data_dir": sample_data_dir, "engine": {"urls": ["fake://engine"]}, "cache": {"warm": False}}
         tree = {**own, **(settings or {})}
-        with serving(load(tree).settings, pool=EnginePool([Slot(engine=fake)]), encoder=FakeEncoder()) as url:
+        with serving(
+            load(tree).settings, pool=EnginePool([Slot(engine=fake)]), encoder=encoder or FakeEncoder()
+        ) as url:
             yield url, fake
 
     return start
