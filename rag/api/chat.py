@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse, Response
 
 from rag.api import sse
 from rag.api.access import CallerDep, find_collection, requires
-from rag.api.chat_wire import ChatWire
 from rag.api.body import JsonRoute
+from rag.api.chat_wire import ChatWire
 from rag.api.errors import describe
 from rag.api.names import chat_model
 from rag.api.schemas.chat import ChatRequest

@@ -147,7 +147,14 @@ def test_the_context_is_listed_on_request(client) -> None:
         ({"messages": [{"role": "user", "content": "word " * 9000}]}, "messages", "context_length_exceeded"),
         ({"max_tokens": 0}, "max_tokens", "invalid_value"),
         ({"max_tokens": 9000}, "messages", "context_length_exceeded"),
-        ({"stop": ["a"] * 5}, "stop", None),
+        ({"stop": ["a"] * 5}, "stop", "invalid_value"),
+        ({"stop": ["a", ""]}, "stop[1]", "invalid_value"),
+        ({"stop": "x" * 501}, "stop", "invalid_value"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * 257}]},
+            "messages[0].content",
+            "invalid_value",
+        ),
         ({"stream_options": {"include_usage": True}}, "stream_options", None),
     ],
 )

@@ -9,7 +9,6 @@ from rag.api.schemas.text import Text
 from rag.errors import InvalidRequest
 from rag.types import Message, ToolCall
 
-
 _MAX_PARTS = 256
 
 
