@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 import rag
-from rag.api import chat, completions, embeddings, errors, health, models, sources, warm
+from rag.api import chat, completions, embeddings, errors, health, models, openapi, sources, warm
 from rag.api.authenticate import Authenticate
 from rag.api.middleware import Frame
 from rag.api.state import State
@@ -11,11 +11,12 @@ from rag.api.state import State
 
 def create_app(state: State) -> FastAPI:
     """The application over `state`, whose rooms may open later."""
-    app = FastAPI(title="prefixrag", version=rag.__version__, redoc_url=None)
+    app = FastAPI(title="prefixrag", version=rag.__version__, redoc_url=None, responses=openapi.ERRORS)
     app.state.service = state
     for module in (chat, completions, embeddings, models, sources, warm, health):
         app.include_router(module.router)
     errors.install(app)
+    openapi.install(app)
     app.add_middleware(Authenticate, state=state)
     app.add_middleware(Frame, state=state)  # the last one added is the outermost
     return app

@@ -41,9 +41,7 @@ async def embed(url: str, model: str, texts: Sequence[str], *, n_callers: int, t
         writer.close()
 
     start = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(n_callers):
-            group.create_task(call())
+    await asyncio.gather(*(call() for _ in range(n_callers)))
     return Calls(seconds=time.perf_counter() - start, latencies_ms=tuple(latencies))
 
 

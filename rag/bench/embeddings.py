@@ -48,9 +48,9 @@ def bench_embeddings(
     settings: Settings, *, data: Path, set_name: str, n_texts: int, n_callers: int, n_rounds: int, n_threads: int | None
 ) -> EmbeddingsResult:
     """Measure with `n_texts` passages of a set below `data`."""
-    passages = [chunk.text for chunk in read_set(set_name, data).chunks]
-    texts = [passages[n % len(passages)] for n in range(n_texts)]
     encoders = {size: _encoder(settings, size, n_threads) for size in _BATCH_SIZES}
+    passages = _readable([chunk.text for chunk in read_set(set_name, data).chunks], encoders[_BATCH_SIZES[0]])
+    texts = [passages[n % len(passages)] for n in range(n_texts)]
     warm_up = texts[: max(_BATCH_SIZES)]
     per_s = {size: [_raw(encoder, warm_up) for _ in range(3)][-1] for size, encoder in encoders.items()}
     best = encoders[max(per_s, key=lambda size: per_s[size])]
@@ -98,6 +98,12 @@ def _encoder(settings: Settings, batch_size: int, n_threads: int | None) -> Enco
     plain = SentenceEncoder(settings.embedding, source, n_threads=n_threads)
     sized = settings.embedding.model_copy(update={"batch_tokens": batch_size * plain.max_tokens})
     return SentenceEncoder(sized, source, n_threads=n_threads)
+
+
+def _readable(texts: Sequence[str], encoder: Encoder) -> list[str]:
+    """The texts that the model reads whole. Of others the encoder would cut the end off; the service refuses them."""
+    counts = [len(encoding.ids) for encoding in encoder.tokenizer.encode_batch(list(texts))]
+    return [text for text, count in zip(texts, counts, strict=True) if count <= encoder.max_tokens]
 
 
 def _raw(encoder: Encoder, texts: Sequence[str]) -> float:
