@@ -97,6 +97,9 @@ class EmbeddingSettings(_Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the CPU or GPU computes in it, else float32."
     )
+    shorter_dimensions: tuple[int, ...] = Field(
+        (), description="Lengths that the model was trained to be cut to; empty: what its own config.json says."
+    )
     batch_tokens: int = Field(8192, ge=256, description="Tokens in one batch, padding included.")
     max_queue: int = Field(1024, ge=1, description="Texts that may wait for the encoder; more are answered 429.")
 

@@ -85,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rag.bench": LEAVES
     | {"rag.planner", "rag.recall", "rag.plan", "rag.render", "rag.renderer", "rag.engine", "rag.embed", "rag.models"},
+    "rag.bench.encoder_service": LEAVES | {"rag.api", "rag.engine", "rag.rooms"},
     "rag.demo": BASE | {"rag.bench"},
     "rag.cli": LEAVES | DATA | PROMPT | PATH | {"rag", "rag.api", "rag.auth", "rag.bench", "rag.demo", "ingest"},
     "ingest": LEAVES | {"rag.store", "rag.embed"},

@@ -11,6 +11,7 @@ from rag.api import (
     health,
     input_tokens,
     models,
+    openapi,
     responses,
     sources,
     stored_responses,
@@ -24,7 +25,7 @@ from rag.api.state import State
 
 def create_app(state: State) -> FastAPI:
     """The application over `state`, whose rooms may open later."""
-    app = FastAPI(title="prefixrag", version=rag.__version__, redoc_url=None)
+    app = FastAPI(title="prefixrag", version=rag.__version__, redoc_url=None, responses=openapi.ERRORS)
     app.state.service = state
     for module in (
         chat,
@@ -40,6 +41,7 @@ def create_app(state: State) -> FastAPI:
     ):
         app.include_router(module.router)
     errors.install(app)
+    openapi.install(app)
     app.add_middleware(Metering, state=state)
     app.add_middleware(Authenticate, state=state)
     app.add_middleware(Frame, state=state)  # the last one added is the outermost

@@ -5,6 +5,7 @@ import asyncio
 from fastapi import APIRouter
 
 from rag.api.access import CallerDep, requires
+from rag.api.body import JsonRoute
 from rag.api.names import chat_model
 from rag.api.response_conversation import conversation
 from rag.api.schemas.input_tokens import InputTokensRequest
@@ -12,7 +13,9 @@ from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.auth import Scope
 
-router = APIRouter(prefix="/v1/responses", tags=["responses"], dependencies=[requires(Scope.CHAT)])
+router = APIRouter(
+    prefix="/v1/responses", tags=["responses"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
+)
 
 
 @router.post("/input_tokens")

@@ -49,6 +49,7 @@ async def asked(
         request_id=request_id,
         collection=await _collection(body, tools, collection, caller, rooms),
         group=caller.group,
+        meter=caller.meter,
         top_k=(search.max_num_results if search else None) or body.rag.top_k,
         sampling=body.sampling(),
         tools=tools.functions,

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 
 from rag.api import sse
 from rag.api.access import CallerDep, requires
+from rag.api.body import JsonRoute
 from rag.api.logprobs import response_logprobs
 from rag.api.response_ask import Asked, asked, names_input
 from rag.api.response_events import ResponseHead, ResponseWriter
@@ -28,7 +29,9 @@ from rag.pipeline import answer
 from rag.rooms import Rooms
 from rag.store import StoredResponse
 
-router = APIRouter(prefix="/v1/responses", tags=["responses"], dependencies=[requires(Scope.CHAT)])
+router = APIRouter(
+    prefix="/v1/responses", tags=["responses"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
+)
 log = structlog.get_logger()
 
 

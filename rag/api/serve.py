@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from pathlib import Path
 
 import structlog
@@ -15,8 +15,10 @@ from filelock import FileLock, Timeout
 
 from rag.api.app import create_app
 from rag.api.state import State
+from rag.embed import Encoder
+from rag.engine import EnginePool
 from rag.errors import ConfigError
-from rag.rooms import open_rooms
+from rag.rooms import Rooms, open_rooms
 from rag.settings import ServerSettings, Settings
 from rag.warm import warming
 
@@ -25,8 +27,10 @@ _DRAIN_S = 10
 log = structlog.get_logger()
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, pool: EnginePool | None = None, encoder: Encoder | None = None) -> None:
     """Serve until SIGINT or SIGTERM, then stop in order.
+
+    pool, encoder: as of `open_rooms`.
 
     Raises:
         RagError: the port is taken, the address is open to others, or a room does not open.
@@ -39,15 +43,18 @@ def serve(settings: Settings) -> None:
     with closing(state.keys):
         _check_keys(state)
         with _listen(settings.server) as listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_run(state, _Server(config), listener))
+            opened = open_rooms(settings, pool=pool, encoder=encoder)
+            runner.run(_run(state, _Server(config), listener, opened))
 
 
-async def _run(state: State, server: "_Server", listener: socket.socket) -> None:
+async def _run(
+    state: State, server: "_Server", listener: socket.socket, opened: AbstractAsyncContextManager[Rooms]
+) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     with _announced(state, url):
         requests = asyncio.create_task(server.serve([listener]), name="requests")
-        opening = asyncio.create_task(_open_until(state, requests, url), name="rooms")
+        opening = asyncio.create_task(_open_until(state, requests, url, opened), name="rooms")
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sign, _stop, server, opening, state)
@@ -67,9 +74,11 @@ def _stop(server: "_Server", opening: "asyncio.Task[None]", state: State) -> Non
         opening.cancel()
 
 
-async def _open_until(state: State, requests: "asyncio.Task[None]", url: str) -> None:
+async def _open_until(
+    state: State, requests: "asyncio.Task[None]", url: str, opened: AbstractAsyncContextManager[Rooms]
+) -> None:
     """Keep the rooms open for as long as requests are served."""
-    async with open_rooms(state.settings) as rooms, warming(rooms) as warmer:
+    async with opened as rooms, warming(rooms) as warmer:
         state.rooms, state.warmer = rooms, warmer
         log.info("ready", url=url, model=rooms.engine.model, docs=f"{url}/docs")
         await asyncio.wait([requests])

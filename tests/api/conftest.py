@@ -16,7 +16,7 @@ from rag.api.app import create_app
 from rag.api.serve import _announced, _Server
 from rag.api.state import State
 from rag.auth import DEFAULT_SCOPES, Keys, Scope
-from rag.embed import FakeEncoder
+from rag.embed import Encoder, FakeEncoder
 from rag.engine import EngineInfo, EnginePool, FakeEngine, Slot
 from rag.rooms import open_rooms
 from rag.settings import Settings, load
@@ -31,7 +31,7 @@ def serving(
     settings: Settings,
     *,
     pool: EnginePool | None = None,
-    encoder: FakeEncoder | None = None,
+    encoder: Encoder | None = None,
     is_announced: bool = False,
 ) -> Iterator[str]:
     """The URL of a service in a thread of its own, on a real socket: the in-process transport buffers streams.
@@ -93,7 +93,7 @@ def sample_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
-    """Starts a service over the sample with a fake engine: `serve_fake(reply, settings={...}, **engine)`.
+    """Starts a service over the sample with a fake engine: `serve_fake(reply, settings={...}, encoder=…, **engine)`.
 
     Nothing is computed ahead unless the settings say so: the first question then computes the shared prefix.
     """
@@ -103,6 +103,7 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
         reply: str | Sequence[str],
         *,
         settings: dict[str, object] | None = None,
+        encoder: Encoder | None = None,
         is_announced: bool = False,
         **engine: object,
     ) -> Iterator[tuple[str, FakeEngine]]:
@@ -112,7 +113,9 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
         own = {"data_dir": sample_data_dir, "engine": {"urls": ["fake://engine"]}, "cache": {"warm": False}}
         tree = {**own, **(settings or {})}
         pool = EnginePool([Slot(engine=fake)])
-        with serving(load(tree).settings, pool=pool, encoder=FakeEncoder(), is_announced=is_announced) as url:
+        with serving(
+            load(tree).settings, pool=pool, encoder=encoder or FakeEncoder(), is_announced=is_announced
+        ) as url:
             yield url, fake
 
     return start
