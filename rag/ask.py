@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from rag.retrieve.filter import Filter
 from rag.types import DEFAULT_GROUP, Citation, Hit, Message, Prompt, Sampling, Segment, Usage
 
 
@@ -15,6 +16,7 @@ class Ask:
     top_k: int | None = None  # None: the setting retrieve.top_k
     sampling: Sampling = field(default_factory=Sampling)
     group: str = DEFAULT_GROUP
+    filter: Filter | None = None  # which documents the prompt may show; None: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

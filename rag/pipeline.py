@@ -12,6 +12,7 @@ from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogu
 from rag.engine import Ticket
 from rag.errors import EngineError, EngineTimeout
 from rag.ledger import account, count
+from rag.retrieve import allowed_chunks
 from rag.rooms import Rooms, cache_salt
 from rag.store import Generation
 from rag.types import Delta, Hit
@@ -63,18 +64,29 @@ async def _prompt(
         clock.lap("compose")
         return Composed(prompt=prompt), ()
     dialogue = dialogue_of(ask)
-    before = await loop.run_in_executor(rooms.executor, recalled, ask, dialogue, generation, rooms)
+    allowed = await loop.run_in_executor(rooms.executor, _allowed, ask, generation, rooms)
+    before = await loop.run_in_executor(rooms.executor, recalled, ask, dialogue, allowed, generation, rooms)
     hits = await rooms.retriever.search(
         [turn.question for turn in dialogue.turns],
         generation,
         top_k=ask.top_k or rooms.settings.retrieve.top_k,
         first=len(before.turns),
+        allowed=allowed,
     )
     clock.lap("retrieve")
     await rooms.pool.some_ready(clock.wait_s())
-    composed = await loop.run_in_executor(rooms.executor, compose, ask, dialogue, before, hits, salt, generation, rooms)
+    composed = await loop.run_in_executor(
+        rooms.executor, compose, ask, dialogue, before, hits, allowed, salt, generation, rooms
+    )
     clock.lap("compose")
     return composed, hits[-1]
+
+
+def _allowed(ask: Ask, generation: Generation, rooms: Rooms) -> frozenset[int] | None:
+    """The chunks that the prompt may show; None: all. Blocks."""
+    if ask.filter is None:
+        return None
+    return allowed_chunks(ask.filter, generation, rooms.shelf.attachments.attributes(generation.info.id))
 
 
 async def _deltas(ask: Ask, ticket: Ticket, rooms: Rooms, clock: Clock) -> AsyncGenerator[Delta, None]:

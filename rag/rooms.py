@@ -22,7 +22,7 @@ from rag.render import Renderer
 from rag.renderer import make_renderer
 from rag.retrieve import Retriever
 from rag.settings import Settings
-from rag.store import CollectionInfo, Generation, Store, TokenStore, TurnStore
+from rag.store import CollectionInfo, Generation, Shelf, Store, TokenStore, TurnStore
 from rag.tally import Tally
 from rag.telemetry import Metrics
 
@@ -35,6 +35,7 @@ class Rooms:
 
     settings: Settings
     store: Store
+    shelf: Shelf
     batcher: Batcher
     retriever: Retriever
     renderer: Renderer
@@ -67,6 +68,8 @@ async def open_rooms(
     async with AsyncExitStack() as stack:
         store = Store(settings.data_dir)
         stack.callback(store.close)
+        shelf = Shelf(settings.data_dir)
+        stack.callback(shelf.close)
         executor = stack.enter_context(ThreadPoolExecutor(_THREADS, thread_name_prefix="rooms"))
         engines = await asyncio.to_thread(make_pool, settings) if pool is None else pool
         stack.push_async_callback(engines.close)
@@ -88,6 +91,7 @@ async def open_rooms(
         yield Rooms(
             settings=settings,
             store=store,
+            shelf=shelf,
             batcher=batcher,
             retriever=Retriever(batcher, executor),
             renderer=renderer,

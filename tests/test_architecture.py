@@ -37,7 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.models": BASE | {"rag.settings"},
     "rag.store": BASE | {"rag.settings"},
     "rag.embed": BASE | {"rag.settings", "rag.models"},
-    "rag.retrieve": BASE | {"rag.store", "rag.embed"},
+    "rag.retrieve": BASE | {"rag.store", "rag.embed", "rag.retrieve.filter"},
+    "rag.retrieve.filter": BASE,
     "rag.plan": BASE,
     "rag.render": BASE | {"rag.plan"},
     "rag.renderer": BASE | {"rag.models", "rag.render"},
@@ -51,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.warm": BASE | {"rag.engine", "rag.plan", "rag.rooms", "rag.store"},
     "rag.engine": LEAVES | {"rag.plan"},
     "rag.cite": BASE,
-    "rag.ask": BASE,
+    "rag.ask": BASE | {"rag.retrieve.filter"},
     "rag.clock": set(),
     "rag.gate": LEAVES,
     "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall", "rag.tally"},
@@ -59,7 +60,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
     "rag.api": LEAVES
-    | {"rag.ask", "rag.auth", "rag.store", "rag.embed", "rag.engine", "rag.rooms", "rag.pipeline", "rag.warm"},
+    | {"rag.ask", "rag.auth", "rag.store", "rag.embed", "rag.engine", "rag.rooms", "rag.pipeline", "rag.warm"}
+    | {"rag.retrieve.filter"},
     "rag.bench": LEAVES
     | {"rag.planner", "rag.recall", "rag.plan", "rag.render", "rag.renderer", "rag.engine", "rag.embed", "rag.models"},
     "rag.demo": BASE | {"rag.bench"},
@@ -68,7 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.
 IMPURE = {"asyncio", "datetime", "httpx2", "os", "random", "sqlite3", "threading", "time"}
-MAY_NOT_IMPORT = {"rag.plan": IMPURE, "rag.render": IMPURE, "rag.cite": IMPURE}
+MAY_NOT_IMPORT = {"rag.plan": IMPURE, "rag.render": IMPURE, "rag.cite": IMPURE, "rag.retrieve.filter": IMPURE}
 ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "vllm": set[str]()}
 READS_ENVIRONMENT = {"rag.settings", "rag.engine.launch"}  # launch passes it on to the engine's process
 

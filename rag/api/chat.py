@@ -47,6 +47,7 @@ async def chat_completions(
         collection=(await find_collection(name, caller, rooms)).id if documents else None,
         group=caller.group,
         top_k=body.rag.top_k,
+        filter=body.rag.document_filter(),
         sampling=body.sampling(),
     )
     reply = _Reply(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from rag.errors import InvalidRequest
+from rag.retrieve.filter import Filter, parse_filter
 from rag.types import Message, Role, Sampling
 
 _MAX_MESSAGES = 2048
@@ -65,6 +66,15 @@ class RagOptions(BaseModel):
     top_k: StrictInt | None = Field(None, ge=1, le=1000)
     mode: Literal["auto", "off"] = "auto"
     include: list[Literal["context"]] = []
+    filter: dict[str, object] | None = None
+
+    def document_filter(self) -> Filter | None:
+        """Which documents the prompt may show.
+
+        Raises:
+            InvalidRequest: the filter is none.
+        """
+        return None if self.filter is None else parse_filter(self.filter, param="rag.filter")
 
 
 class ChatRequest(BaseModel):
