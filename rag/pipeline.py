@@ -12,7 +12,6 @@ from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogu
 from rag.engine import Ticket
 from rag.errors import EngineError, EngineTimeout
 from rag.ledger import account, count
-from rag.retrieve import allowed_chunks
 from rag.rooms import Rooms, cache_salt
 from rag.store import Generation
 from rag.types import Delta, Hit
@@ -86,7 +85,7 @@ def _allowed(ask: Ask, generation: Generation, rooms: Rooms) -> frozenset[int] |
     """The chunks that the prompt may show; None: all. Blocks."""
     if ask.filter is None:
         return None
-    return allowed_chunks(ask.filter, generation, rooms.shelf.attachments.attributes(generation.info.id))
+    return rooms.library.allowed(ask.filter, generation)
 
 
 async def _deltas(ask: Ask, ticket: Ticket, rooms: Rooms, clock: Clock) -> AsyncGenerator[Delta, None]:

@@ -38,6 +38,7 @@ class ServerSettings(_Section):
     max_queue: int = Field(256, ge=0, description="Requests that may wait for a place; one more is answered 429.")
     request_timeout_s: float = Field(600.0, gt=0, description="Seconds from arrival after which a request is ended.")
     max_body_bytes: int = Field(10 * 2**20, ge=1024, description="Largest JSON body in bytes.")
+    max_upload_bytes: int = Field(512 * 2**20, ge=1024, description="Largest uploaded file in bytes.")
 
     @property
     def is_loopback(self) -> bool:

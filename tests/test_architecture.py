@@ -39,6 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.embed": BASE | {"rag.settings", "rag.models"},
     "rag.retrieve": BASE | {"rag.store", "rag.embed", "rag.retrieve.filter"},
     "rag.retrieve.filter": BASE,
+    "rag.library": BASE | {"rag.store", "rag.retrieve", "rag.retrieve.filter"},
+    "rag.indexing": BASE | {"rag.embed", "rag.library", "rag.store"},
     "rag.plan": BASE,
     "rag.render": BASE | {"rag.plan"},
     "rag.renderer": BASE | {"rag.models", "rag.render"},
@@ -56,17 +58,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.clock": set(),
     "rag.gate": LEAVES,
     "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall", "rag.tally"},
-    "rag.rooms": LEAVES | DATA | PROMPT | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"},
+    "rag.rooms": LEAVES
+    | DATA
+    | PROMPT
+    | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
+    | {"rag.indexing", "rag.library"},
     "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
     "rag.api": LEAVES
     | {"rag.ask", "rag.auth", "rag.store", "rag.embed", "rag.engine", "rag.rooms", "rag.pipeline", "rag.warm"}
-    | {"rag.retrieve.filter"},
+    | {"rag.indexing", "rag.library", "rag.retrieve", "rag.retrieve.filter"},
     "rag.bench": LEAVES
     | {"rag.planner", "rag.recall", "rag.plan", "rag.render", "rag.renderer", "rag.engine", "rag.embed", "rag.models"},
     "rag.demo": BASE | {"rag.bench"},
     "rag.cli": LEAVES | DATA | PROMPT | PATH | {"rag", "rag.api", "rag.auth", "rag.bench", "rag.demo", "ingest"},
-    "ingest": LEAVES | {"rag.store", "rag.embed"},
+    "ingest": LEAVES | {"rag.store", "rag.embed", "rag.indexing"},
 }
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.
 IMPURE = {"asyncio", "datetime", "httpx2", "os", "random", "sqlite3", "threading", "time"}

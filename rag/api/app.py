@@ -3,7 +3,20 @@
 from fastapi import FastAPI
 
 import rag
-from rag.api import chat, embeddings, errors, health, models, sources, warm
+from rag.api import (
+    chat,
+    embeddings,
+    errors,
+    file_batches,
+    files,
+    health,
+    models,
+    sources,
+    vector_search,
+    vector_store_files,
+    vector_stores,
+    warm,
+)
 from rag.api.authenticate import Authenticate
 from rag.api.middleware import Frame
 from rag.api.state import State
@@ -15,6 +28,10 @@ def create_app(state: State) -> FastAPI:
     app.state.service = state
     for module in (chat, embeddings, models, sources, warm, health):
         app.include_router(module.router)
+    for room in (files, vector_stores, vector_store_files, file_batches):
+        app.include_router(room.reading)
+        app.include_router(room.changing)
+    app.include_router(vector_search.router)
     errors.install(app)
     app.add_middleware(Authenticate, state=state)
     app.add_middleware(Frame, state=state)  # the last one added is the outermost

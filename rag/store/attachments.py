@@ -156,8 +156,8 @@ class Attachments:
             )
             return tuple(CollectionId(store) for (store,) in rows)
 
-    def waiting(self, store: CollectionId, status: FileStatus, *, limit: int) -> tuple[Attachment, ...]:
-        """Files of a vector store with this status, the longest waiting first."""
+    def with_status(self, store: CollectionId, status: FileStatus, *, limit: int = -1) -> tuple[Attachment, ...]:
+        """Files of a vector store with this status in the order of arrival, at most `limit` of them if that is set."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT * FROM attachment WHERE store = ? AND status = ? ORDER BY n LIMIT ?", (store, status, limit)

@@ -172,6 +172,16 @@ def listing(connection: sqlite3.Connection) -> tuple[Listed, ...]:
     )
 
 
+def file_of(connection: sqlite3.Connection, seq: int) -> FileId | None:
+    """The id, as a file, of the document that chunk `seq` is of."""
+    row = connection.execute(
+        "SELECT r.path, d.path FROM chunk c JOIN document d ON d.id = c.document JOIN root r ON r.id = d.root"
+        " WHERE c.seq = ?",
+        (seq,),
+    ).fetchone()
+    return file_id(*row) if row else None
+
+
 def text_of(connection: sqlite3.Connection, root: str, path: str) -> str | None:
     """The whole text of a document."""
     row = connection.execute(

@@ -11,6 +11,7 @@ from rag.types import CollectionId
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (
     store TEXT PRIMARY KEY,
+    description TEXT,
     metadata TEXT NOT NULL DEFAULT '{}',
     expires_after_days INTEGER,
     last_active_at INTEGER,              -- NULL: never used since it was made
@@ -25,6 +26,7 @@ class Facts:
     """One vector store's. Those of a collection that nothing was ever said of are the defaults."""
 
     metadata: Mapping[str, str]
+    description: str | None = None
     expires_after_days: int | None = None
     last_active_at: int | None = None  # Unix seconds
     was_expired: bool = False  # once expired, a vector store stays so
@@ -62,18 +64,21 @@ class FactStore:
         store: CollectionId,
         *,
         now: int,
+        description: str | None = None,
         metadata: Mapping[str, str] | None = None,
         expires_after_days: int | None = None,
     ) -> None:
         """Nothing; what is given has changed, and the vector store was active now."""
         with self._database.writing() as connection:
             connection.execute(
-                "INSERT INTO facts (store, metadata, expires_after_days, last_active_at)"
-                " VALUES (:store, coalesce(:metadata, '{}'), :days, :now) ON CONFLICT (store) DO UPDATE SET"
+                "INSERT INTO facts (store, description, metadata, expires_after_days, last_active_at)"
+                " VALUES (:store, :description, coalesce(:metadata, '{}'), :days, :now)"
+                " ON CONFLICT (store) DO UPDATE SET description = coalesce(:description, description),"
                 " metadata = coalesce(:metadata, metadata), expires_after_days = coalesce(:days, expires_after_days),"
                 " last_active_at = :now",
                 {
                     "store": store,
+                    "description": description,
                     "metadata": None if metadata is None else json.dumps(metadata),
                     "days": expires_after_days,
                     "now": now,
@@ -113,6 +118,7 @@ class FactStore:
 def _facts(row: sqlite3.Row) -> Facts:
     return Facts(
         metadata=json.loads(row["metadata"]),
+        description=row["description"],
         expires_after_days=row["expires_after_days"],
         last_active_at=row["last_active_at"],
         was_expired=bool(row["is_expired"]),

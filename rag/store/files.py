@@ -138,6 +138,11 @@ class FileStore:
         with self._database.reading() as connection:
             return tuple(map(_file, connection.execute("SELECT * FROM file ORDER BY n")))
 
+    def expired(self, *, now: int) -> tuple[StoredFile, ...]:
+        """The files whose time has passed."""
+        with self._database.reading() as connection:
+            return tuple(map(_file, connection.execute("SELECT * FROM file WHERE expires_at <= ?", (now,))))
+
     def path(self, stored: StoredFile) -> Path:
         """Where its bytes are."""
         return self._folder / stored.id / stored.filename

@@ -95,6 +95,18 @@ class Generation:
                 self._files = {listed.file_id: listed for listed in catalog.listing(self._connection)}
             return self._files
 
+    def file_of(self, chunk: Chunk) -> Listed:
+        """The one of `files` that a chunk is of.
+
+        Raises:
+            KeyError: the chunk is not of this generation.
+        """
+        with self._lock:
+            found = catalog.file_of(self._connection, chunk.seq)
+        if found is None:
+            raise KeyError(chunk.seq)
+        return self.files()[found]
+
     def text_of(self, listed: Listed) -> str:
         """The whole extracted text of one of `files`.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import uvicorn
 
 from ingest.pipeline import ingest
+from ingest.uploads import UploadIndexer
 from rag.api.app import create_app
 from rag.api.serve import _Server
 from rag.api.state import State
@@ -24,7 +26,13 @@ SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 
 @contextmanager
-def serving(settings: Settings, *, pool: EnginePool | None = None, encoder: FakeEncoder | None = None) -> Iterator[str]:
+def serving(
+    settings: Settings,
+    *,
+    pool: EnginePool | None = None,
+    encoder: FakeEncoder | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[str]:
     """The URL of a service in a thread of its own, on a real socket: the in-process transport buffers streams."""
     started = threading.Event()
     failure: list[BaseException] = []
@@ -34,7 +42,10 @@ def serving(settings: Settings, *, pool: EnginePool | None = None, encoder: Fake
         state = State(settings)
         config = uvicorn.Config(create_app(state), port=0, log_config=None, access_log=False, lifespan="off")
         server = box["server"] = _Server(config)
-        async with open_rooms(settings, pool=pool, encoder=encoder) as rooms, warming(rooms) as warmer:
+        async with (
+            open_rooms(settings, UploadIndexer(settings.ingest), pool=pool, encoder=encoder, clock=clock) as rooms,
+            warming(rooms) as warmer,
+        ):
             state.rooms, state.warmer = rooms, warmer
             task = asyncio.create_task(server.serve())
             while not server.started:  # noqa: ASYNC110 - uvicorn sets a flag and no event
@@ -86,14 +97,19 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
 
     @contextmanager
     def start(
-        reply: str, *, settings: dict[str, dict[str, object]] | None = None, **engine: object
+        reply: str,
+        *,
+        settings: dict[str, dict[str, object]] | None = None,
+        clock: Callable[[], float] = time.time,
+        **engine: object,
     ) -> Iterator[tuple[str, FakeEngine]]:
         info = EngineInfo(model="tiny", source=str(tiny_format), window_tokens=8192, block_size=16, kv_tokens=200_000)
         # Without a cost of its own, what the service measures as its pace would be noise.
         fake = FakeEngine(lambda _: reply, info=info, **{"uncached_token_s": 2e-5, **engine})  # type: ignore[arg-type]
         own = {"data_dir": sample_data_dir, "engine": {"urls": ["fake://engine"]}, "cache": {"warm": False}}
         tree = {**own, **(settings or {})}
-        with serving(load(tree).settings, pool=EnginePool([Slot(engine=fake)]), encoder=FakeEncoder()) as url:
+        pool = EnginePool([Slot(engine=fake)])
+        with serving(load(tree).settings, pool=pool, encoder=FakeEncoder(), clock=clock) as url:
             yield url, fake
 
     return start
