@@ -3,7 +3,21 @@
 from dataclasses import dataclass, field
 
 from rag.retrieve.filter import Filter
-from rag.types import DEFAULT_GROUP, Citation, Hit, Message, Prompt, Sampling, Segment, Usage
+from rag.types import (
+    DEFAULT_GROUP,
+    CallDelta,
+    Citation,
+    Hit,
+    Logprob,
+    Message,
+    Prompt,
+    Sampling,
+    Segment,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    Usage,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +30,8 @@ class Ask:
     top_k: int | None = None  # None: the setting retrieve.top_k
     sampling: Sampling = field(default_factory=Sampling)
     group: str = DEFAULT_GROUP
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = field(default_factory=ToolChoice)
     filter: Filter | None = None  # which documents the prompt may show; None: all
 
 
@@ -32,20 +48,38 @@ class Reuse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """All that is known of an answer once it is complete. The last event of every answer."""
+class Piece:
+    """A step of one choice. Log probabilities come with the first piece after their token, whose text may be empty."""
+
+    choice: int = 0
+    content: str | Citation | CallDelta = ""
+    logprobs: tuple[Logprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One answer of those that a request asked for, complete."""
 
     finish_reason: str
-    usage: Usage
     text: str
+    citations: tuple[Citation, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()  # of every token that the model wrote
+    n_markers_removed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that is known of the answers once they are complete. The last event of every request."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage
     collection: str | None  # None: answered without documents
     generation: int | None
     prompt: Prompt
-    citations: tuple[Citation, ...]
     hits: tuple[Hit, ...]
-    n_markers_removed: int
     reuse: Reuse
     timings_ms: dict[str, float]
 
 
-Event = str | Citation | Report
+Event = Piece | Report

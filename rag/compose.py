@@ -11,13 +11,16 @@ from rag.engine import Slot
 from rag.errors import ContextTooLong, CorpusError, EngineUnavailable, InvalidRequest
 from rag.plan import Choice, Dialogue, Plan, PlannedTurn, plan_conversation, read_dialogue
 from rag.recall import History, Recalled, recall, remember, turn_keys
+from rag.render import spoken
 from rag.rooms import Rooms
 from rag.store import Generation
-from rag.types import Chunk, Hit, Prompt
+from rag.tools import STYLES, calls_schema
+from rag.types import Chunk, Hit, Message, Prompt, Sampling
 
 log = structlog.get_logger()
 
 _ANSWER_SHARE = 4  # of the window, what an answer gets unasked at most
+_DEFAULT_STYLE = "hermes"  # of tools in the prompt, where the model's own is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +35,14 @@ class Composed:
     n_replaced: int = 0  # hits that gave way to near-tied ones
 
 
-def dialogue_of(ask: Ask) -> Dialogue:
+def dialogue_of(ask: Ask, rooms: Rooms) -> Dialogue:
     """The conversation that an ask carries.
 
     Raises:
-        InvalidRequest: it does not end with a question.
+        InvalidRequest: it does not end with a question or with what tools gave.
     """
-    dialogue = read_dialogue(ask.messages)
-    if dialogue is None or not dialogue.turns[-1].question.strip():
+    dialogue = read_dialogue(_spoken(ask, rooms))
+    if dialogue is None or not (dialogue.turns[-1].question.strip() or dialogue.turns[-1].results):
         raise InvalidRequest(
             "The messages do not end with a question. Let the last message be the user's, with text in it.",
             param="messages",
@@ -52,6 +55,39 @@ def answer_tokens(ask: Ask, rooms: Rooms) -> int:
     return ask.sampling.max_tokens or min(
         rooms.settings.prompt.answer_tokens, rooms.engine.window_tokens // _ANSWER_SHARE
     )
+
+
+def sampling_of(ask: Ask, rooms: Rooms) -> Sampling:
+    """How the engine is to pick tokens: as asked for, within the window, and with what tools need.
+
+    Raises:
+        InvalidRequest: the model may call tools as it likes, and it is not known how it writes calls.
+    """
+    sampling = replace(ask.sampling, max_tokens=answer_tokens(ask, rooms))
+    choice, parser = ask.tool_choice, rooms.settings.engine.tool_parser
+    if not ask.tools:
+        return sampling
+    if choice.mode == "required":
+        tools = [tool for tool in ask.tools if choice.names is None or tool.name in choice.names]
+        schema = {"name": "tool_calls", "schema": calls_schema(tools, parallel=choice.parallel)}
+        return replace(sampling, response_format={"type": "json_schema", "json_schema": schema})
+    if parser is None and choice.mode == "auto":
+        raise InvalidRequest(
+            "tools with tool_choice = 'auto' need to know how the served model writes calls, and it is not configured. "
+            "Set engine.tool_parser to 'hermes' (Qwen, Hermes and others) or 'llama3_json', or send tool_choice = "
+            "'required' or the name of a function.",
+            param="tools",
+            code="unsupported_value",
+        )
+    if choice.mode == "none":
+        return replace(sampling, bad_words=STYLES[parser].banned if parser else ())
+    return replace(sampling, special_tokens=True)
+
+
+def _spoken(ask: Ask, rooms: Rooms) -> tuple[Message, ...]:
+    # Whether tools may be called is not told, so that turns with and without leave share their beginning.
+    style = rooms.settings.engine.tool_parser or _DEFAULT_STYLE
+    return spoken(ask.messages, ask.tools, style=style, parts=rooms.renderer.parts)
 
 
 def recalled(
@@ -97,7 +133,9 @@ def compose(
     prefix, given, slot, block_size, n_replaced = before.prefix, before.turns, None, 0, 0
     if not given:
         bare = Plan(application=dialogue.application, application_last=varies)
-        first = replace(bare, turns=(PlannedTurn(question=dialogue.turns[0].question),))
+        first = replace(
+            bare, turns=(PlannedTurn(question=dialogue.turns[0].question, results=dialogue.turns[0].results),)
+        )
         slot, block_size, choice = _first_turn(first, hits[0], allowed, salt, n_tokens, capacity, generation, rooms)
         prefix, given, n_replaced = choice.prefix, (choice.chunks,), len(choice.replaced)
     plan = plan_conversation(
@@ -179,7 +217,7 @@ def compose_plain(ask: Ask, rooms: Rooms) -> Prompt:
     Raises:
         ContextTooLong: the conversation does not fit the window.
     """
-    prompt = rooms.renderer.render_plain(ask.messages)
+    prompt = rooms.renderer.render_plain(_spoken(ask, rooms))
     capacity = rooms.engine.window_tokens - answer_tokens(ask, rooms)
     if len(prompt.token_ids) > capacity:
         raise ContextTooLong(

@@ -54,9 +54,10 @@ def count(report: Report, metrics: Metrics, tally: Tally) -> None:
     metrics.replaced_hits.labels(label).inc(reuse.n_replaced)
     if reuse.miss_reason:
         metrics.misses.labels(label, reuse.miss_reason).inc()
-    for citation in report.citations:
-        metrics.citations.labels(citation.status.value).inc()
-    metrics.markers_removed.inc(report.n_markers_removed)
+    for choice in report.choices:
+        for citation in choice.citations:
+            metrics.citations.labels(citation.status.value).inc()
+        metrics.markers_removed.inc(choice.n_markers_removed)
     metrics.first_token_s.observe(report.timings_ms["first_token"] / 1000)
     for stage in _STAGES:
         if stage in report.timings_ms:

@@ -1,29 +1,29 @@
 """The path of a request. README.md, "The life of a request", tells the same story in words."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import replace
 
-from rag.ask import Ask, Event, Report
-from rag.cite import CitationStream, PlainStream
+from rag.ask import Ask, Choice, Event, Report
+from rag.choices import ChoiceReader
 from rag.clock import Clock
-from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled
+from rag.compose import Composed, compose, compose_plain, dialogue_of, recalled, sampling_of
 from rag.engine import Ticket
 from rag.errors import EngineError, EngineTimeout
 from rag.ledger import account, count
 from rag.rooms import Rooms, cache_salt
 from rag.store import Generation
-from rag.types import Delta, Hit
+from rag.types import Delta, Hit, Sampling, Usage
 
 
 async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
-    """Events of one answer: text and citations as they come, then one `Report`.
+    """Events of an answer: pieces of its choices as they come, then one `Report`.
 
     Raises:
         RagError: before the first event where the caller or the service is at fault; later only for the engine.
     """
     clock = Clock(rooms.settings.server.request_timeout_s)
+    sampling = sampling_of(ask, rooms)
     async with rooms.gate.place(wait_s=clock.left_s()):
         clock.lap("queue")
         with _pinned(ask, rooms) as generation:  # one index for the whole request
@@ -31,16 +31,17 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             composed, hits = await _prompt(ask, generation, salt, rooms, clock)
             rooms.groups.note(ask.group)
             ticket = await rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot)
-            cited = CitationStream(composed.prompt.shown) if generation else PlainStream()
-            last = Delta()
-            async with aclosing(_deltas(ask, ticket, rooms, clock)) as deltas:
+            readers = [
+                ChoiceReader(index, ask, composed.prompt.shown, parser=rooms.settings.engine.tool_parser)
+                for index in range(ask.sampling.n)
+            ]
+            usage = None
+            async with aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas:
                 async for delta in deltas:
-                    last = replace(delta, finish_reason=delta.finish_reason or last.finish_reason)
-                    for event in cited.feed(delta.text):
-                        yield event
-            for event in cited.finish():
-                yield event
-            report = _report(generation, hits, composed, ticket, cited, last, clock)
+                    usage = delta.usage or usage
+                    for piece in readers[delta.choice].feed(delta):
+                        yield piece
+            report = _report(generation, hits, composed, ticket, [reader.choice() for reader in readers], usage, clock)
             count(report, rooms.metrics, rooms.tally)
             yield report
 
@@ -62,11 +63,11 @@ async def _prompt(
         prompt = await loop.run_in_executor(rooms.executor, compose_plain, ask, rooms)
         clock.lap("compose")
         return Composed(prompt=prompt), ()
-    dialogue = dialogue_of(ask)
+    dialogue = dialogue_of(ask, rooms)
     allowed = await loop.run_in_executor(rooms.executor, _allowed, ask, generation, rooms)
     before = await loop.run_in_executor(rooms.executor, recalled, ask, dialogue, allowed, generation, rooms)
     hits = await rooms.retriever.search(
-        [turn.question for turn in dialogue.turns],
+        dialogue.queries,
         generation,
         top_k=ask.top_k or rooms.settings.retrieve.top_k,
         first=len(before.turns),
@@ -88,9 +89,10 @@ def _allowed(ask: Ask, generation: Generation, rooms: Rooms) -> frozenset[int] |
     return rooms.library.allowed(ask.filter, generation)
 
 
-async def _deltas(ask: Ask, ticket: Ticket, rooms: Rooms, clock: Clock) -> AsyncGenerator[Delta, None]:
+async def _deltas(
+    ask: Ask, sampling: Sampling, ticket: Ticket, rooms: Rooms, clock: Clock
+) -> AsyncGenerator[Delta, None]:
     """The engine's answer, within the request's deadline."""
-    sampling = replace(ask.sampling, max_tokens=answer_tokens(ask, rooms))
     async with aclosing(rooms.pool.stream(ticket, sampling, request_id=ask.request_id)) as stream:
         while True:
             try:
@@ -113,24 +115,21 @@ def _report(
     hits: tuple[Hit, ...],
     composed: Composed,
     ticket: Ticket,
-    cited: CitationStream | PlainStream,
-    last: Delta,
+    choices: Sequence[Choice],
+    usage: Usage | None,
     clock: Clock,
 ) -> Report:
-    if last.usage is None:
+    if usage is None:
         raise EngineError("The engine ended without saying what it used. Is it a vLLM server? See its log.")
     clock.mark("first_token")
     clock.mark("total")
     return Report(
-        finish_reason=last.finish_reason or "stop",
-        usage=last.usage,
-        text=cited.text,
+        choices=tuple(choices),
+        usage=usage,
         collection=generation.info.name if generation else None,
         generation=generation.number if generation else None,
         prompt=ticket.prompt,
-        citations=cited.citations,
         hits=hits,
-        n_markers_removed=cited.n_removed,
-        reuse=account(ticket, composed, last.usage),
+        reuse=account(ticket, composed, usage),
         timings_ms=dict(clock.timings_ms),
     )

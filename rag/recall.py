@@ -31,7 +31,7 @@ class Recalled:
 
 
 def turn_keys(dialogue: Dialogue, scope: str) -> tuple[bytes, ...]:
-    """A key for each turn, of all that was said before it and its question. Nothing of it can be read back.
+    """A key for each turn, of all that was said before it, what tools gave, and its question. None can be read back.
 
     scope: conversations of different scopes never meet. The application's system message is left out: some
     clients put a clock into it.
@@ -39,6 +39,8 @@ def turn_keys(dialogue: Dialogue, scope: str) -> tuple[bytes, ...]:
     state = hashlib.blake2b(scope.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     keys = []
     for turn in dialogue.turns:
+        if turn.results:
+            state = _step(state, turn.results)
         state = _step(state, turn.question)
         keys.append(state)
         state = _step(state, turn.answer or "")

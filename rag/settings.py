@@ -75,6 +75,10 @@ class EngineSettings(_Section):
     kv_cache_gib: int | None = Field(None, ge=1, description="KV cache in whole GiB of a CPU engine; unset: 2.")
     start_timeout_s: float = Field(900.0, gt=0, description="Seconds a starting engine may take to be ready.")
     extra_args: tuple[str, ...] = Field((), description="More arguments for the local vLLM, one word an item.")
+    tool_parser: Literal["hermes", "llama3_json"] | None = Field(
+        None,
+        description="How the model writes tool calls: hermes (Qwen, Hermes and others) or llama3_json; unset: none.",
+    )
 
 
 class EmbeddingSettings(_Section):

@@ -62,15 +62,53 @@ class EmbeddingInfo:
     dtype: str  # what the model computes in; vectors are float32
 
 
-Role = Literal["system", "user", "assistant"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function that the model may ask the client to call. `parameters` is a JSON Schema of an object."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolChoice:
+    """Which tools may be called, and whether one must be."""
+
+    mode: Literal["none", "auto", "required"] = "auto"
+    names: frozenset[str] | None = None  # those that may be called; None: every one
+    parallel: bool = True  # False: one call at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A call that the model asked for. `arguments` is JSON as the model wrote it, so it may be invalid."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDelta:
+    """A piece of call number `index` of a choice: first its id and name, then pieces of its arguments."""
+
+    index: int
+    id: str | None = None  # with the first piece only, as `name`
+    name: str | None = None
+    arguments: str = ""
+
+
+Role = Literal["system", "user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of the client's dialogue, as text."""
+    """One message of the client's dialogue, as text. `calls`: of the assistant; their results have the role `tool`."""
 
     role: Role
     content: str
+    calls: tuple[ToolCall, ...] = ()
 
 
 class Placed(StrEnum):
@@ -126,11 +164,15 @@ class Sampling:
     repetition_penalty: float | None = None
     logit_bias: dict[str, float] = field(default_factory=dict)
     response_format: dict[str, object] | None = None
+    n: int = 1  # answers to the same prompt
+    top_logprobs: int | None = None  # most likely tokens told at each position; None: no log probabilities
+    bad_words: tuple[str, ...] = ()  # never written
+    special_tokens: bool = False  # the text shows control tokens, which some models write around tool calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Token counts of one answer, as the engine reported them."""
+    """Token counts of one request, as the engine reported them: the prompt once, the answers summed."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -138,11 +180,25 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delta:
-    """One piece of an engine's answer. The last one has `finish_reason`, then comes one with `usage`."""
+class Logprob:
+    """A token that was written, and how likely it and others were in its place."""
 
+    token_id: int
+    logprob: float  # natural logarithm; -9999 where the engine has minus infinity
+    top: tuple[tuple[int, float], ...] = ()  # token ids with theirs, the most likely first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """One piece of an engine's answer: of choice number `choice`, whose last piece has `finish_reason`.
+
+    After the last piece of all comes one with `usage`, which is of all choices together.
+    """
+
+    choice: int = 0
     text: str = ""
     token_ids: Tokens = ()
+    logprobs: tuple[Logprob, ...] = ()  # one for each of `token_ids`, where they were asked for
     finish_reason: str | None = None
     usage: Usage | None = None
 

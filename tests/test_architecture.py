@@ -23,7 +23,16 @@ PROMPT = {
     "rag.prefixes",
     "rag.planner",
 }
-PATH = {"rag.applications", "rag.ask", "rag.clock", "rag.compose", "rag.ledger", "rag.recall", "rag.rooms"}
+PATH = {
+    "rag.applications",
+    "rag.ask",
+    "rag.choices",
+    "rag.clock",
+    "rag.compose",
+    "rag.ledger",
+    "rag.recall",
+    "rag.rooms",
+}
 
 # A room is a module or a package; of two names that fit a module the longer one is its room.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -54,6 +63,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.warm": BASE | {"rag.engine", "rag.plan", "rag.rooms", "rag.store"},
     "rag.engine": LEAVES | {"rag.plan"},
     "rag.cite": BASE,
+    "rag.tools": BASE,
+    "rag.choices": BASE | {"rag.ask", "rag.cite", "rag.tools"},
     "rag.ask": BASE | {"rag.retrieve.filter"},
     "rag.clock": set(),
     "rag.gate": LEAVES,
@@ -63,11 +74,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     | PROMPT
     | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
     | {"rag.indexing", "rag.library"},
-    "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store"},
+    "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store", "rag.tools"},
+    "rag.completion": BASE | {"rag.clock", "rag.rooms"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
     "rag.api": LEAVES
-    | {"rag.ask", "rag.auth", "rag.store", "rag.embed", "rag.engine", "rag.rooms", "rag.pipeline", "rag.warm"}
-    | {"rag.indexing", "rag.library", "rag.retrieve", "rag.retrieve.filter"},
+    | {
+        "rag.ask",
+        "rag.auth",
+        "rag.completion",
+        "rag.indexing",
+        "rag.library",
+        "rag.retrieve",
+        "rag.retrieve.filter",
+        "rag.render",
+        "rag.store",
+        "rag.embed",
+        "rag.engine",
+        "rag.rooms",
+        "rag.pipeline",
+        "rag.warm",
+    },
     "rag.bench": LEAVES
     | {"rag.planner", "rag.recall", "rag.plan", "rag.render", "rag.renderer", "rag.engine", "rag.embed", "rag.models"},
     "rag.demo": BASE | {"rag.bench"},
@@ -76,7 +102,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.
 IMPURE = {"asyncio", "datetime", "httpx2", "os", "random", "sqlite3", "threading", "time"}
-MAY_NOT_IMPORT = {"rag.plan": IMPURE, "rag.render": IMPURE, "rag.cite": IMPURE, "rag.retrieve.filter": IMPURE}
+MAY_NOT_IMPORT = {
+    "rag.plan": IMPURE,
+    "rag.render": IMPURE,
+    "rag.cite": IMPURE,
+    "rag.tools": IMPURE,
+    "rag.retrieve.filter": IMPURE,
+}
 ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "vllm": set[str]()}
 READS_ENVIRONMENT = {"rag.settings", "rag.engine.launch"}  # launch passes it on to the engine's process
 

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 import rag
 from rag.api import (
     chat,
+    completions,
     embeddings,
     errors,
     file_batches,
@@ -26,7 +27,7 @@ def create_app(state: State) -> FastAPI:
     """The application over `state`, whose rooms may open later."""
     app = FastAPI(title="prefixrag", version=rag.__version__, redoc_url=None)
     app.state.service = state
-    for module in (chat, embeddings, models, sources, warm, health):
+    for module in (chat, completions, embeddings, models, sources, warm, health):
         app.include_router(module.router)
     for room in (files, vector_stores, vector_store_files, file_batches):
         app.include_router(room.reading)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from rag.api import sse
 from rag.api.access import requires
 from rag.api.names import check_embedding_model
-from rag.api.schemas.chat import Text
+from rag.api.schemas.text import Text
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.auth import Scope

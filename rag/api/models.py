@@ -3,11 +3,10 @@
 from fastapi import APIRouter
 
 from rag.api.access import requires
-from rag.api.names import PLAIN, all_names
+from rag.api.names import all_names, is_name, unknown_model
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.auth import Scope
-from rag.errors import NotFound
 
 router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[requires(Scope.CHAT, Scope.EMBEDDINGS)])
 
@@ -24,12 +23,8 @@ async def list_models(rooms: RoomsDep) -> Json:
 @router.get("/{model:path}")
 async def retrieve_model(model: str, rooms: RoomsDep) -> Json:
     """One model. Its id may contain slashes."""
-    if model.removesuffix(PLAIN) not in all_names(rooms):
-        raise NotFound(
-            f"The model {model!r} does not exist here. GET /v1/models lists what does.",
-            param="model",
-            code="model_not_found",
-        )
+    if not is_name(model, rooms):
+        raise unknown_model(model)
     return _model(model)
 
 

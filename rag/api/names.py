@@ -23,8 +23,15 @@ def chat_model(name: str, rooms: Rooms) -> ChatModel:
         NotFound: nothing here has this name.
     """
     bare = name.removesuffix(PLAIN)
+    if name in _embedding_names(rooms):
+        raise NotFound(
+            f"The model {name!r} makes embeddings and writes nothing. Ask for it at /v1/embeddings; GET /v1/models "
+            "lists the others.",
+            param="model",
+            code="model_not_found",
+        )
     if bare not in _chat_names(rooms):
-        raise _unknown(name)
+        raise unknown_model(name)
     return ChatModel(name, documents=bare == name)
 
 
@@ -34,16 +41,27 @@ def check_embedding_model(name: str, rooms: Rooms) -> None:
     Raises:
         NotFound: nothing here has this name.
     """
-    served = rooms.batcher.encoder.info.model
-    if name != served and rooms.settings.models.aliases.get(name) != served:
-        raise _unknown(name)
+    if name not in _embedding_names(rooms):
+        raise unknown_model(name)
 
 
 def all_names(rooms: Rooms) -> tuple[str, ...]:
     """Every name that is listed: chat model first, then its aliases, then the embedding model and its aliases."""
-    embedding = rooms.batcher.encoder.info.model
-    aliases = rooms.settings.models.aliases
-    return (*_chat_names(rooms), embedding, *(alias for alias, model in aliases.items() if model == embedding))
+    return (*_chat_names(rooms), *_embedding_names(rooms))
+
+
+def is_name(name: str, rooms: Rooms) -> bool:
+    """Whether requests may carry this name. That of a chat model may have the suffix of the bare model."""
+    return name in all_names(rooms) or name.removesuffix(PLAIN) in _chat_names(rooms)
+
+
+def unknown_model(name: str) -> NotFound:
+    """The error for a name that nothing here has."""
+    return NotFound(
+        f"The model {name!r} does not exist here. GET /v1/models lists what is served; models.aliases adds names.",
+        param="model",
+        code="model_not_found",
+    )
 
 
 def _chat_names(rooms: Rooms) -> tuple[str, ...]:
@@ -51,9 +69,6 @@ def _chat_names(rooms: Rooms) -> tuple[str, ...]:
     return (served, *(alias for alias, model in rooms.settings.models.aliases.items() if model == served))
 
 
-def _unknown(name: str) -> NotFound:
-    return NotFound(
-        f"The model {name!r} does not exist here. GET /v1/models lists what is served; models.aliases adds names.",
-        param="model",
-        code="model_not_found",
-    )
+def _embedding_names(rooms: Rooms) -> tuple[str, ...]:
+    served = rooms.batcher.encoder.info.model
+    return (served, *(alias for alias, model in rooms.settings.models.aliases.items() if model == served))

@@ -1,7 +1,7 @@
 """Answers as OpenAI's clients read them, with our `rag` extension."""
 
 from rag.ask import Report, Reuse
-from rag.types import Citation, Hit, Shown, Usage
+from rag.types import CallDelta, Citation, Hit, Shown, ToolCall, Usage
 
 Json = dict[str, object]
 
@@ -36,6 +36,19 @@ def annotation_json(citation: Citation, sources_url: str) -> Json:
     }
 
 
+def call_json(call: ToolCall) -> Json:
+    """A call of a whole answer."""
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def call_delta_json(delta: CallDelta) -> Json:
+    """A piece of a call. Only the first one has id and name."""
+    if delta.id is None:
+        return {"index": delta.index, "function": {"arguments": delta.arguments}}
+    function = {"name": delta.name, "arguments": delta.arguments}
+    return {"index": delta.index, "id": delta.id, "type": "function", "function": function}
+
+
 def rag_json(report: Report, sources_url: str, *, context: bool) -> Json:
     """The `rag` object of an answer. Cited and retrieved are never mixed."""
     placed = {shown.chunk.seq: shown.placed.value for shown in report.prompt.shown}
@@ -43,19 +56,24 @@ def rag_json(report: Report, sources_url: str, *, context: bool) -> Json:
         "collection": report.collection,
         "generation": report.generation,
         "layout": report.prompt.layout,
-        "citations": [_citation_json(citation, sources_url) for citation in report.citations],
+        "citations": [
+            _citation_json(citation, index, sources_url)
+            for index, choice in enumerate(report.choices)
+            for citation in choice.citations
+        ],
         "retrieved": [_hit_json(hit, placed.get(hit.chunk.seq, "none")) for hit in report.hits],
         "reuse": _reuse_json(report.reuse),
         "timings_ms": {name: round(value, 3) for name, value in report.timings_ms.items()},
-        "markers_removed": report.n_markers_removed,
+        "markers_removed": sum(choice.n_markers_removed for choice in report.choices),
     }
     if context:
         body["context"] = [_shown_json(shown) for shown in report.prompt.shown]
     return body
 
 
-def _citation_json(citation: Citation, sources_url: str) -> Json:
+def _citation_json(citation: Citation, choice: int, sources_url: str) -> Json:
     return {
+        "choice": choice,
         "marker": citation.marker,
         "start": citation.start,
         "end": citation.end,

@@ -33,7 +33,9 @@ class Engine(Protocol):
     def stream(
         self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str, report: bool = False
     ) -> AsyncGenerator[Delta, None]:
-        """Pieces of the answer as they are made, the last with `usage`. Closing the generator ends the request.
+        """Pieces of the answers as they are made, the last with `usage`. Closing the generator ends the request.
+
+        The pieces of `sampling.n` choices come in any order among each other; the prompt is computed once.
 
         salt: keys and values are shared only among requests with the same one.
         report: an engine that publishes what it stores shall do so for the blocks that this request reuses, too.

@@ -105,11 +105,11 @@ class EnginePool:
         return ticket
 
     async def stream(self, ticket: Ticket, sampling: Sampling, *, request_id: str) -> AsyncGenerator[Delta, None]:
-        """The engine's answer. What the engine computes on the way is noted as held."""
+        """The engine's answers. What the engine computes on the way is noted as held."""
         slot, prompt = ticket.slot, ticket.prompt
         held = slot.held  # a restart puts another in its place
-        token_ids = list(prompt.token_ids)
-        n_new = len(token_ids) - ticket.predicted_cached_tokens
+        answers = [list(prompt.token_ids) for _ in range(sampling.n)]
+        n_new = len(prompt.token_ids) - ticket.predicted_cached_tokens
         flight = slot.flights.start(ticket.missing)
         slot.n_running += 1
         slot.n_waiting_tokens += n_new
@@ -122,12 +122,13 @@ class EnginePool:
                     held.admit(ticket.chain)
                     slot.flights.land(flight)
                     slot.n_waiting_tokens -= n_new
-                token_ids += delta.token_ids
+                answers[delta.choice] += delta.token_ids
                 if delta.usage:
                     _compare(ticket, held, delta.usage)
                 yield delta
             # The last token was sampled but never run through the model: its keys and values do not exist.
-            held.admit(block_chain(token_ids[:-1], ticket.info.block_size, ticket.salt))
+            for token_ids in answers:
+                held.admit(block_chain(token_ids[:-1], ticket.info.block_size, ticket.salt))
         except EngineUnavailable:
             # A local engine is watched by its process, one that publishes says itself when it began anew; of any
             # other this is the only sign.

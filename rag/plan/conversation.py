@@ -45,7 +45,9 @@ def plan_conversation(
         forgotten = [()] * max(len(dialogue.turns) - len(hits), 0)
         plan = _fill(bare, dialogue, forgotten, hits, 0, *room)
     if plan is None:
-        turns = tuple(PlannedTurn(question=turn.question, answer=turn.answer) for turn in dialogue.turns)
+        turns = tuple(
+            PlannedTurn(question=turn.question, answer=turn.answer, results=turn.results) for turn in dialogue.turns
+        )
         raise ContextTooLong(
             f"The messages take {fixed_tokens(replace(bare, turns=turns))} tokens of the {capacity_tokens} that the "
             "model's window leaves beside the answer. Shorten them, start a new conversation, or ask for fewer "
@@ -69,7 +71,8 @@ def _fill(
     shown = frozenset(chunk.seq for chunk in plan.shared)
     for index, turn in enumerate(dialogue.turns):
         # As it was when the question came: the answer was not known.
-        room = capacity_tokens - used - fixed_tokens(_extended(plan, PlannedTurn(question=turn.question)))
+        asked = PlannedTurn(question=turn.question, results=turn.results)
+        room = capacity_tokens - used - fixed_tokens(_extended(plan, asked))
         if room < 0:
             return None
         if index < len(given):
@@ -83,7 +86,7 @@ def _fill(
             return None
         used += cost
         shown |= {chunk.seq for chunk in chunks}
-        plan = _extended(plan, PlannedTurn(question=turn.question, answer=turn.answer, chunks=chunks))
+        plan = _extended(plan, replace(asked, answer=turn.answer, chunks=chunks))
     return plan
 
 

@@ -1,17 +1,22 @@
 """The client's messages as a conversation: instructions of the application, then questions with their answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
-from rag.types import Message
+from rag.types import Message, Role
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the user said, and what was answered (None: not yet)."""
+    """What the user said, and what was answered (None: not yet).
+
+    results: what the tools gave that the answer before had called; the user may say nothing to it.
+    """
 
     question: str
     answer: str | None = None
+    results: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,27 +26,38 @@ class Dialogue:
     application: str
     turns: tuple[Turn, ...]
 
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """What to search for in each turn: its question, or the one before that a tool's results belong to."""
+        queries: list[str] = []
+        for turn in self.turns:
+            is_answer_to_call = bool(turn.results) and not turn.question and queries
+            queries.append(queries[-1] if is_answer_to_call else turn.question)
+        return tuple(queries)
+
 
 def read_dialogue(messages: Sequence[Message]) -> Dialogue | None:
-    """The conversation in `messages`, or None if it does not end with something that the user said.
+    """The conversation in `messages`, or None if it does not end with something that the model can answer.
 
     Messages of one side that follow each other are joined by a blank line; a dialogue that the assistant opened
     has a first turn with an empty question. System messages are joined wherever they stand: behind the shared
     prefix there is one place for them.
     """
     system = [message.content for message in messages if message.role == "system"]
-    runs: list[tuple[str, str]] = []
-    for message in messages:
-        if message.role == "system":
+    turns: list[Turn] = []
+    for is_answer, run in groupby((m for m in messages if m.role != "system"), key=lambda m: m.role == "assistant"):
+        said = list(run)
+        if not is_answer:
+            turns.append(Turn(_joined(said, "user"), results=_joined(said, "tool")))
             continue
-        if runs and runs[-1][0] == message.role:
-            runs[-1] = (message.role, f"{runs[-1][1]}\n\n{message.content}")
-        else:
-            runs.append((message.role, message.content))
-    if not runs or runs[-1][0] != "user":
+        if not turns:
+            turns.append(Turn(""))
+        turns[-1] = replace(turns[-1], answer=_joined(said, "assistant"))
+    if not turns or turns[-1].answer is not None:
         return None
-    if runs[0][0] == "assistant":
-        runs.insert(0, ("user", ""))
-    texts = [text for _, text in runs]
-    turns = [Turn(question, answer) for question, answer in zip(texts[:-1:2], texts[1::2], strict=True)]
-    return Dialogue("\n\n".join(system), (*turns, Turn(texts[-1])))
+    return Dialogue("\n\n".join(system), tuple(turns))
+
+
+def _joined(messages: Sequence[Message], role: Role) -> str:
+    separator = "\n" if role == "tool" else "\n\n"
+    return separator.join(message.content for message in messages if message.role == role)

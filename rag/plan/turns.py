@@ -21,6 +21,7 @@ class PlannedTurn:
     question: str
     chunks: tuple[Chunk, ...] = ()
     answer: str | None = None
+    results: str = ""  # of tools, before the question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from rag.render.parts import Parts, load_parts
 from rag.render.prompt import Renderer
+from rag.render.spoken import spoken
 from rag.render.template import ChatTemplate
 from rag.render.tokenizer import ChatTokenizer
 
-__all__ = ["ChatTemplate", "ChatTokenizer", "Parts", "Renderer", "load_parts"]
+__all__ = ["ChatTemplate", "ChatTokenizer", "Parts", "Renderer", "load_parts", "spoken"]

@@ -1,7 +1,7 @@
 """The words of the prompt, from the templates in `prompts/`."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -32,6 +32,14 @@ class Parts:
     def application(self, text: str) -> str:
         """The client's own system message. It stands behind the shared prefix, or nobody could share that."""
         return self.templates["application.j2"].render(text=text)
+
+    def results(self, text: str) -> str:
+        """What tools gave, as it stands behind the passages."""
+        return self.templates["results.j2"].render(text=text)
+
+    def tools(self, style: str, definitions: Sequence[str]) -> str:
+        """The tools that there are and how to call them, in the words of a family of models."""
+        return self.templates[f"tools_{style}.j2"].render(tools=definitions)
 
     def question(self, question: str) -> str:
         """The question as it stands behind the passages."""

@@ -1,11 +1,12 @@
 """A plan as token ids: stored token arrays, joined."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from rag.plan import Plan, PlannedTurn
+from rag.plan import Plan
 from rag.render.parts import Parts
+from rag.render.spoken import split_tags
 from rag.render.template import ChatTemplate
 from rag.render.tokenizer import ChatTokenizer
 from rag.types import Chunk, Message, Placed, Prompt, Role, Segment, Shown, Tokens
@@ -25,12 +26,20 @@ class Renderer:
         self.tokenizer = tokenizer
         self.parts = parts
         self._template = template
-        self._encode = lru_cache(maxsize=4096)(tokenizer.encode_text)
+        self._encode = lru_cache(maxsize=4096)(self._encoded)
         self.label = lru_cache(maxsize=4096)(self._label)
 
     def passage(self, chunk: Chunk) -> Tokens:
         """The stored token array of a chunk: its text as the model reads it, without a label."""
         return self.tokenizer.encode_text(self.parts.passage(chunk))
+
+    def _encoded(self, text: str) -> Tokens:
+        """Ids of what somebody said. Only tags that `spoken` put in are markup."""
+        ids: list[int] = []
+        for part, tag in split_tags(text):
+            ids += self.tokenizer.encode_text(part)
+            ids += self.tokenizer.encode_markup(tag)
+        return tuple(ids)
 
     def _label(self, number: int) -> Tokens:
         """The token array that stands before passage `number`."""
@@ -60,7 +69,11 @@ class Renderer:
             writer.show("tail" if is_now else "history", turn.chunks, Placed.TAIL if is_now else Placed.HISTORY)
             if is_now and plan.application and plan.application_last:
                 writer.add("question", self._encode(self.parts.application(plan.application)))
-            writer.add("question" if is_now else "history", self._encode(self.parts.question(turn.question)))
+            asked = "question" if is_now else "history"
+            if turn.results:
+                writer.add(asked, self._encode(self.parts.results(turn.results)))
+            if turn.question or not turn.results:
+                writer.add(asked, self._encode(self.parts.question(turn.question)))
             if not is_now:
                 # The last answer is new to the engine as a prompt: all before it was one.
                 answered = "answer" if index == last - 1 else "history"
@@ -89,6 +102,7 @@ class Renderer:
     def render_plain(self, messages: tuple[Message, ...]) -> Prompt:
         """The prompt of a dialogue as it stands: no documents, no instructions of ours."""
         writer = _Writer(self, {})
+        messages = _fold_results(messages)
         if not self._template.system_role:
             messages = _fold_system(messages)
         *before, after = self._template.pieces(tuple(message.role for message in messages))
@@ -103,7 +117,7 @@ class Renderer:
         bare = Plan(
             application=plan.application,
             application_last=plan.application_last,
-            turns=tuple(PlannedTurn(question=turn.question, answer=turn.answer) for turn in plan.turns),
+            turns=tuple(replace(turn, chunks=()) for turn in plan.turns),
         )
         return len(self.render(bare, {}).token_ids)
 
@@ -173,3 +187,18 @@ def _fold_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
             rest[index] = Message("user", "\n\n".join([*system, message.content]))
             break
     return tuple(rest)
+
+
+def _fold_results(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The dialogue with tools' results as the user's words, together with what the user says next."""
+    folded: list[Message] = []
+    is_open = False  # the last message is of results
+    for message in messages:
+        if message.role == "tool" or (is_open and message.role == "user"):
+            before = f"{folded.pop().content}\n" if is_open else ""
+            folded.append(Message("user", before + message.content))
+            is_open = message.role == "tool"
+        else:
+            folded.append(message)
+            is_open = False
+    return tuple(folded)

@@ -1,60 +1,24 @@
 """The body of `POST /v1/chat/completions`: what is honoured, what is accepted without effect, what is refused."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
+from rag.api.schemas.messages import ChatMessage
+from rag.api.schemas.sampling import SamplingFields, ServiceTier
+from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED
+from rag.api.schemas.text import Text
+from rag.api.schemas.tools import MAX_TOOLS, Choice, ResponseFormat, ToolDefinition, read_choice, read_tools
 from rag.errors import InvalidRequest
 from rag.retrieve.filter import Filter, parse_filter
-from rag.types import Message, Role, Sampling
+from rag.types import Sampling, Tool, ToolChoice
 
 _MAX_MESSAGES = 2048
-_MAX_STOPS = 4
 
-
-def _encodable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"the text has half of a surrogate pair at character {error.start}") from None
-    return text
-
-
-Text = Annotated[StrictStr, AfterValidator(_encodable)]
-
-
-class TextPart(BaseModel):
-    """A part of a message."""
-
-    model_config = ConfigDict(extra="ignore")  # prompt_cache_breakpoint and the like
-
-    type: Literal["text"]
-    text: Text
-
-
-class ChatMessage(BaseModel):
-    """One message."""
-
-    model_config = ConfigDict(extra="ignore")  # name, refusal, annotations: of earlier answers, sent back
-
-    role: Literal["developer", "system", "user", "assistant"]
-    content: Text | list[TextPart] | None = None
-
-    def as_message(self) -> Message:
-        """The message as text."""
-        role: Role = "system" if self.role == "developer" else self.role
-        if isinstance(self.content, list):
-            return Message(role, "".join(part.text for part in self.content))
-        return Message(role, self.content or "")
-
-
-class StreamOptions(BaseModel):
-    """What a stream carries beside text."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    include_usage: StrictBool = False
-    include_obfuscation: StrictBool = False  # accepted; nothing is padded on your own machine
+Metadata = Annotated[
+    dict[Annotated[Text, Field(max_length=64)], Annotated[Text, Field(max_length=512)]], Field(max_length=16)
+]
 
 
 class RagOptions(BaseModel):
@@ -77,119 +41,148 @@ class RagOptions(BaseModel):
         return None if self.filter is None else parse_filter(self.filter, param="rag.filter")
 
 
-class ChatRequest(BaseModel):
+class CacheOptions(BaseModel):
+    """OpenAI's options of its prompt cache."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: Text | None = None
+
+
+class ChatRequest(SamplingFields):
     """The body. A field that is neither here nor in OpenAI's API is refused as unknown."""
 
-    model_config = ConfigDict(extra="forbid")
+    messages: list[ChatMessage] = Field(
+        min_length=1,
+        max_length=_MAX_MESSAGES,
+        description="All roles; text and refusal parts. Images, audio and files are refused by name.",
+        json_schema_extra=SUPPORTED,
+    )
+    rag: RagOptions = Field(RagOptions(), description="Ours: which documents answer.", json_schema_extra=SUPPORTED)
 
-    model: Text
-    messages: list[ChatMessage] = Field(min_length=1, max_length=_MAX_MESSAGES)
-    rag: RagOptions = RagOptions()
-    stream: StrictBool | None = False
-    stream_options: StreamOptions | None = None
+    max_completion_tokens: StrictInt | None = Field(
+        None,
+        ge=1,
+        description="Most tokens of each answer; `max_tokens` under its new name.",
+        json_schema_extra=SUPPORTED,
+    )
+    logprobs: StrictBool | None = Field(
+        None,
+        description="Log probabilities of every token that the model wrote, those of removed markers and of tool calls "
+        "too; in a stream they may run ahead of the text, of which some is held back.",
+        json_schema_extra=SUPPORTED,
+    )
+    top_logprobs: StrictInt | None = Field(
+        None,
+        ge=0,
+        le=20,
+        description="Likeliest tokens at each position; needs `logprobs`.",
+        json_schema_extra=SUPPORTED,
+    )
+    response_format: ResponseFormat | None = Field(
+        None,
+        description="text, json_object or json_schema. JSON is never changed: markers in it stay, and are not read.",
+        json_schema_extra=SUPPORTED,
+    )
+    tools: list[ToolDefinition] | None = Field(
+        None,
+        max_length=MAX_TOOLS,
+        description="Functions; with tool_choice auto the setting engine.tool_parser must name the model's way.",
+        json_schema_extra=SUPPORTED,
+    )
+    tool_choice: Choice | None = Field(
+        None, description="none, auto, required, a function, or allowed_tools.", json_schema_extra=SUPPORTED
+    )
+    parallel_tool_calls: StrictBool | None = Field(
+        None, description="false: one call at most.", json_schema_extra=SUPPORTED
+    )
+    metadata: Metadata | None = Field(None, description="Sent back with the answer.", json_schema_extra=SUPPORTED)
+    service_tier: ServiceTier | None = Field(
+        None, description="There is one tier: the answer says `default`.", json_schema_extra=SUPPORTED
+    )
 
-    # Honoured, OpenAI's.
-    max_tokens: StrictInt | None = Field(None, ge=1)
-    max_completion_tokens: StrictInt | None = Field(None, ge=1)
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    seed: StrictInt | None = Field(None, ge=-(2**63), lt=2**63)
-    stop: Text | list[Text] | None = None
-    presence_penalty: float | None = Field(None, ge=-2, le=2)
-    frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    logit_bias: dict[str, float] | None = None
-    response_format: dict[str, object] | None = None
+    store: StrictBool | None = Field(None, description="Chat completions are not kept.", json_schema_extra=ACCEPTED)
+    safety_identifier: Annotated[Text, Field(max_length=128)] | None = Field(
+        None, description="Nothing is kept by user.", json_schema_extra=ACCEPTED
+    )
+    prompt_cache_key: Text | None = Field(
+        None, description="Reuse is found by the prompt's tokens; it needs no key.", json_schema_extra=ACCEPTED
+    )
+    prompt_cache_options: CacheOptions | None = Field(
+        None, description="Everything is reused block by block, for as long as it fits.", json_schema_extra=ACCEPTED
+    )
+    prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = Field(
+        None, description="What is reused stays for as long as it fits the engine's memory.", json_schema_extra=ACCEPTED
+    )
+    prediction: object = Field(None, description="It would only make answers faster.", json_schema_extra=ACCEPTED)
 
-    # Honoured, vLLM's.
-    top_k: StrictInt | None = Field(None, ge=-1)
-    min_p: float | None = Field(None, ge=0, le=1)
-    repetition_penalty: float | None = Field(None, gt=0)
+    functions: list[object] | None = Field(
+        None, description="Send tools.", json_schema_extra={**REFUSED, "harmless": [[]]}
+    )
+    function_call: object = Field(
+        None, description="Send tool_choice.", json_schema_extra={**REFUSED, "harmless": ["none", "auto"]}
+    )
+    modalities: list[Text] | None = Field(
+        None, description="Answers are text.", json_schema_extra={**REFUSED, "harmless": [["text"]]}
+    )
+    audio: object = Field(None, description="Answers are text.", json_schema_extra=REFUSED)
+    web_search_options: object = Field(None, description="Answers come from your documents.", json_schema_extra=REFUSED)
+    reasoning_effort: object = Field(
+        None,
+        description="How much a model thinks is its own affair.",
+        json_schema_extra={**REFUSED, "harmless": ["none"]},
+    )
+    verbosity: object = Field(
+        None,
+        description="Say in the messages how long answers shall be.",
+        json_schema_extra={**REFUSED, "harmless": ["medium"]},
+    )
+    moderation: object = Field(None, description="Nothing is moderated.", json_schema_extra=REFUSED)
 
-    # Accepted without effect: they change nothing in the answer of a self-hosted model.
-    user: str | None = None
-    safety_identifier: str | None = None
-    metadata: dict[str, str] | None = None
-    store: bool | None = None
-    service_tier: str | None = None
-    prompt_cache_key: str | None = None
-    prompt_cache_options: dict[str, object] | None = None
-    prompt_cache_retention: str | None = None
-    cache_salt: str | None = None  # always the access group's own
-    parallel_tool_calls: bool | None = None
-
-    # Refused when they ask for something.
-    n: StrictInt | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    tools: list[object] | None = None
-    tool_choice: object = None
-    functions: list[object] | None = None
-    function_call: object = None
-    modalities: list[str] | None = None
-    audio: object = None
-    prediction: object = None
-    web_search_options: object = None
-    reasoning_effort: object = None
-    verbosity: object = None
-    moderation: object = None
-
-    def check(self) -> None:
+    def check(self, n_vocabulary: int) -> None:
         """Refuse by name what the service does not do.
 
-        Raises:
-            InvalidRequest: a field asks for something that is not supported.
-        """
-        harmless: dict[str, tuple[object, ...]] = {
-            "n": (None, 1),
-            "logprobs": (None, False),
-            "top_logprobs": (None, 0),
-            "tools": (None, []),
-            "tool_choice": (None, "none", "auto"),
-            "functions": (None, []),
-            "function_call": (None, "none", "auto"),
-            "modalities": (None, ["text"]),
-            **dict.fromkeys(
-                ("audio", "prediction", "web_search_options", "reasoning_effort", "verbosity", "moderation"), (None,)
-            ),
-        }
-        for name, values in harmless.items():
-            if getattr(self, name) not in values:
-                raise InvalidRequest(
-                    f"{name} = {getattr(self, name)!r} is not supported. Leave it out.",
-                    param=name,
-                    code="unsupported_value",
-                )
-        if isinstance(self.stop, list) and len(self.stop) > _MAX_STOPS:
-            raise InvalidRequest(
-                f"stop has {len(self.stop)} strings, the limit is {_MAX_STOPS}. Send fewer.", param="stop"
-            )
-        if "" in self.stops():
-            raise InvalidRequest(
-                "stop has an empty string, which would end every answer at once. Leave it out.", param="stop"
-            )
-        if self.stream_options and not self.stream:
-            raise InvalidRequest("stream_options is only allowed when stream is true.", param="stream_options")
+        n_vocabulary: token ids are below it.
 
-    def stops(self) -> tuple[str, ...]:
-        """The stop strings."""
-        if self.stop is None:
-            return ()
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        Raises:
+            InvalidRequest: a field asks for something that is not supported, or does not go with another.
+        """
+        self.check_sampling(n_vocabulary)
+        if self.max_tokens is not None and self.max_completion_tokens is not None:
+            raise InvalidRequest(
+                "max_tokens and max_completion_tokens mean the same. Send one, best the latter.",
+                param="max_tokens",
+                code="invalid_parameter_combination",
+            )
+        if self.top_logprobs is not None and not self.logprobs:
+            raise InvalidRequest("top_logprobs is only allowed when logprobs is true.", param="top_logprobs")
+        for name in ("tool_choice", "parallel_tool_calls"):
+            if not self.tools and getattr(self, name) not in (None, "none", "auto"):
+                raise InvalidRequest(f"{name} is only allowed when tools are given.", param=name)
+
+    def tools_and_choice(self) -> tuple[tuple[Tool, ...], ToolChoice]:
+        """The tools, and which of them may or must be called.
+
+        Raises:
+            InvalidRequest: one is not what the service can offer a model, or an answer of a shape is asked for as well.
+        """
+        tools = read_tools(self.tools or ())
+        choice = read_choice(self.tool_choice, tools, parallel=self.parallel_tool_calls is not False)
+        if tools and choice.mode == "auto" and self.response_format and self.response_format.type != "text":
+            raise InvalidRequest(
+                f"response_format = {self.response_format.type!r} keeps the model from calling tools. Send tool_choice "
+                "= 'none' or 'required' with it, or leave it out.",
+                param="response_format",
+                code="unsupported_value",
+            )
+        return tools, choice
 
     def sampling(self) -> Sampling:
         """How tokens are to be picked."""
-        response_format = self.response_format
-        return Sampling(
+        return replace(
+            super().sampling(),
             max_tokens=self.max_completion_tokens or self.max_tokens,
-            temperature=self.temperature,
-            top_p=self.top_p,
-            top_k=self.top_k,
-            min_p=self.min_p,
-            seed=self.seed,
-            stop=self.stops(),
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            repetition_penalty=self.repetition_penalty,
-            logit_bias=self.logit_bias or {},
-            response_format=None if response_format == {"type": "text"} else response_format,
+            top_logprobs=(self.top_logprobs or 0) if self.logprobs else None,
+            response_format=self.response_format.as_engine_has_it() if self.response_format else None,
         )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
 
-from rag.api.schemas.chat import Text
+from rag.api.schemas.text import Text
 from rag.api.wire import Json
 from rag.library import Member, StoreView, count, created_at
 from rag.retrieve.filter import Filter, is_scalar, parse_filter

@@ -1,0 +1,87 @@
+"""`POST /v1/completions`: the bare model, without documents."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from rag.api import sse
+from rag.api.access import CallerDep, requires
+from rag.api.completion_wire import CompletionWire
+from rag.api.errors import describe
+from rag.api.names import chat_model
+from rag.api.schemas.completion import CompletionRequest
+from rag.api.state import RoomsDep
+from rag.api.wire import Json
+from rag.auth import Scope
+from rag.completion import CompletionAsk, complete, encode_prompts
+from rag.errors import RagError
+from rag.render import ChatTokenizer
+from rag.types import Delta
+
+router = APIRouter(prefix="/v1", tags=["chat"], dependencies=[requires(Scope.CHAT)])
+log = structlog.get_logger()
+
+Pieces = AsyncGenerator[tuple[int, Delta], None]
+
+
+@router.post("/completions")
+async def completions(body: CompletionRequest, request: Request, rooms: RoomsDep, caller: CallerDep) -> Response:
+    """The model's own continuation of each prompt, whole or as a stream."""
+    chat_model(body.model, rooms)
+    tokenizer = rooms.renderer.tokenizer
+    body.check(tokenizer.n_vocabulary)
+    loop = asyncio.get_running_loop()
+    prompts = await loop.run_in_executor(rooms.executor, encode_prompts, body.prompts(), rooms)
+    ask = CompletionAsk(
+        prompts=prompts, request_id=request.scope["request_id"], sampling=body.sampling(), group=caller.group
+    )
+    wire = CompletionWire(
+        id=f"cmpl-{secrets.token_hex(12)}",
+        created=int(time.time()),
+        model=body.model,
+        n=ask.sampling.n,
+        include_usage=bool(body.stream_options and body.stream_options.include_usage),
+        logprobs=body.logprobs is not None,
+        tokenizer=tokenizer,
+        echoed=[_echo(prompt, tokenizer) if body.echo else "" for prompt in body.prompts()],
+    )
+    pieces = complete(ask, rooms)
+    if not body.stream:
+        return JSONResponse(await sse.while_connected(request, _whole(pieces, wire)))
+    # Nothing is sent before the engine has spoken, so that what fails until then has a status.
+    first = await sse.while_connected(request, anext(pieces))
+    return sse.stream(_chunks(first, pieces, wire))
+
+
+def _echo(prompt: str | list[int], tokenizer: ChatTokenizer) -> str:
+    return prompt if isinstance(prompt, str) else tokenizer.decode(tuple(prompt))
+
+
+async def _whole(pieces: Pieces, wire: CompletionWire) -> Json:
+    async with aclosing(pieces):
+        async for index, delta in pieces:
+            wire.take(index, delta)
+    return wire.whole()
+
+
+async def _chunks(first: tuple[int, Delta], pieces: Pieces, wire: CompletionWire) -> AsyncIterator[str]:
+    try:
+        async with aclosing(pieces):
+            for chunk in wire.take(*first):
+                yield sse.event(chunk)
+            async for index, delta in pieces:
+                for chunk in wire.take(index, delta):
+                    yield sse.event(chunk)
+    except RagError as error:
+        log.warning("stream_broke", id=wire.id, error=type(error).__name__)
+        yield sse.event(describe(error)[1])
+        return
+    for chunk in wire.end():
+        yield sse.event(chunk)
+    yield sse.DONE

@@ -1,0 +1,97 @@
+"""Completions as the engine gives them: the bare model, several prompts at a time."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from rag.clock import Clock
+from rag.errors import ContextTooLong, EngineTimeout
+from rag.rooms import Rooms, cache_salt
+from rag.types import Delta, Prompt, Sampling, Segment, Tokens
+
+_AT_A_TIME = 8  # prompts of one request at the engine; each takes a place of its own there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionAsk:
+    """One request for completions."""
+
+    prompts: tuple[Tokens, ...]
+    request_id: str
+    sampling: Sampling
+    group: str
+
+
+async def complete(ask: CompletionAsk, rooms: Rooms) -> AsyncGenerator[tuple[int, Delta], None]:
+    """Pieces of completions as they come, each with the number of its prompt.
+
+    Raises:
+        RagError: the caller, the service or the engine is at fault.
+    """
+    _check_window(ask, rooms)
+    clock = Clock(rooms.settings.server.request_timeout_s)
+    places = asyncio.Semaphore(_AT_A_TIME)
+    found: asyncio.Queue[tuple[int, Delta] | asyncio.Task[None]] = asyncio.Queue()
+
+    async def run(index: int) -> None:
+        async with places, aclosing(_complete_one(ask, index, rooms, clock)) as deltas:
+            async for delta in deltas:
+                found.put_nowait((index, delta))
+
+    rooms.groups.note(ask.group)
+    tasks = [asyncio.create_task(run(index)) for index in range(len(ask.prompts))]
+    for task in tasks:
+        task.add_done_callback(found.put_nowait)
+    try:
+        n_open = len(tasks)
+        while n_open:
+            match await found.get():
+                case asyncio.Task() as task:
+                    task.result()
+                    n_open -= 1
+                case piece:
+                    yield piece
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clock) -> AsyncGenerator[Delta, None]:
+    token_ids = ask.prompts[index]
+    prompt = Prompt(
+        token_ids=token_ids,
+        segments=(Segment(name="question", n_tokens=len(token_ids)),),
+        shown=(),
+        layout=rooms.renderer.parts.layout,
+    )
+    try:
+        async with asyncio.timeout(clock.left_s()), rooms.gate.place(wait_s=clock.left_s()):
+            ticket = await rooms.pool.ticket(prompt, cache_salt(ask.group, None, rooms), wait_s=clock.wait_s())
+            request_id = f"{ask.request_id}-{index}"
+            async with aclosing(rooms.pool.stream(ticket, ask.sampling, request_id=request_id)) as deltas:
+                async for delta in deltas:
+                    yield delta
+    except TimeoutError:
+        raise EngineTimeout(
+            f"The completions were not complete after {clock.timeout_s:g} s (server.request_timeout_s). "
+            "Ask for fewer max_tokens or prompts, or raise the limit."
+        ) from None
+
+
+def _check_window(ask: CompletionAsk, rooms: Rooms) -> None:
+    longest = max(map(len, ask.prompts))
+    capacity = rooms.engine.window_tokens - (ask.sampling.max_tokens or 0)
+    if longest > capacity:
+        raise ContextTooLong(
+            f"The prompt takes {longest} tokens of the {max(capacity, 0)} that the model's window leaves beside the "
+            "completion. Shorten it, or ask for fewer max_tokens.",
+            param="prompt",
+        )
+
+
+def encode_prompts(prompts: Sequence[str | Sequence[int]], rooms: Rooms) -> tuple[Tokens, ...]:
+    """The prompts as token ids. Blocks: long texts take time to tokenise."""
+    encode = rooms.renderer.tokenizer.encode_prompt
+    return tuple(encode(prompt) if isinstance(prompt, str) else tuple(prompt) for prompt in prompts)

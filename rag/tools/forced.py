@@ -1,0 +1,43 @@
+"""The JSON Schema that makes any model call a tool."""
+
+from collections.abc import Sequence
+
+from rag.types import Tool
+
+_NO_ARGUMENTS: dict[str, object] = {"type": "object", "properties": {}}
+
+
+def calls_schema(tools: Sequence[Tool], *, parallel: bool) -> dict[str, object]:
+    """The schema of a call of one of `tools`, or with `parallel` of a list of one or more.
+
+    Each tool's own schema stands under `$defs` by the tool's name, and its references are made to point there.
+    """
+    one: dict[str, object] = {"anyOf": [_call(tool) for tool in tools]}
+    schema = {"type": "array", "minItems": 1, "items": one} if parallel else one
+    return {**schema, "$defs": {tool.name: _moved(tool.parameters or _NO_ARGUMENTS, tool.name) for tool in tools}}
+
+
+def _call(tool: Tool) -> dict[str, object]:
+    return {
+        "type": "object",
+        "properties": {"name": {"const": tool.name}, "arguments": {"$ref": f"#/$defs/{tool.name}"}},
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+
+
+def _moved(schema: object, name: str) -> object:
+    if isinstance(schema, dict):
+        return {
+            key: _moved_reference(value, name) if key == "$ref" else _moved(value, name)
+            for key, value in schema.items()
+        }
+    if isinstance(schema, list):
+        return [_moved(item, name) for item in schema]
+    return schema
+
+
+def _moved_reference(reference: object, name: str) -> object:
+    if isinstance(reference, str) and reference.startswith("#"):
+        return f"#/$defs/{name}{reference[1:]}"
+    return _moved(reference, name)  # a property that has this name
