@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ingest.readers.base import Extracted, Mark
@@ -16,6 +17,7 @@ VERSION = 1
 # A word of a hundred letters or more is one token to some tokenizers. This bounds what such text makes of a chunk.
 _CHARS_PER_TOKEN = 10
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
+_WORD_START = re.compile(r"(?<!\S)\S")
 _UNDERLINE = re.compile(r"\s*[=\-]+\s*$")
 
 
@@ -30,12 +32,17 @@ class Span:
 class Chunker:
     """Cuts texts for one tokenizer and size. Building one takes a tenth of a second, so keep it."""
 
-    def __init__(self, tokenizer: "Tokenizer", max_tokens: int) -> None:
-        """max_tokens: largest chunk, special tokens not counted."""
+    def __init__(self, tokenizer: "Tokenizer", max_tokens: int, overlap_tokens: int = 0) -> None:
+        """max_tokens: largest chunk, special tokens not counted.
+
+        overlap_tokens: of those, how many at most repeat the end of the chunk before; at most half.
+        """
         from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
         self._tokenizer = tokenizer
-        self._max_tokens = max_tokens
+        self._overlap_tokens = overlap_tokens
+        max_tokens -= overlap_tokens
+        self._max_tokens = max_tokens  # of a span before it is lengthened
         self._markdown = MarkdownSplitter.from_huggingface_tokenizer(tokenizer, max_tokens)
         self._text = TextSplitter.from_huggingface_tokenizer(tokenizer, max_tokens)
         # What is left of a chunk when a lone heading is put before it.
@@ -43,13 +50,26 @@ class Chunker:
         self._characters = TextSplitter(max_tokens * _CHARS_PER_TOKEN)
 
     def chunk(self, extracted: Extracted) -> tuple[Span, ...]:
-        """Spans in order that do not overlap and leave out nothing but white space.
+        """Spans in order that leave out nothing but white space, and overlap by no more than they may.
 
         No span is only white space or above the size. A span runs across a heading or a page only where the
         sections are so small that they fit together; a heading stands with what it heads.
         """
         spans = [span for section in _sections(extracted) for span in self._split(extracted, section)]
-        return tuple(self._join(extracted, spans))
+        joined = tuple(self._join(extracted, spans))
+        if not self._overlap_tokens:
+            return joined
+        return joined[:1] + tuple(self._lengthened(extracted.text, before, span) for before, span in pairwise(joined))
+
+    def _lengthened(self, text: str, before: Span, span: Span) -> Span:
+        """The span from as far back in the one before as may be repeated, at a start of a word."""
+        first = max(before.start, before.end - self._overlap_tokens * _CHARS_PER_TOKEN)
+        for word in _WORD_START.finditer(text, first, before.end):
+            start = word.start()
+            is_short = self._count(text, Span(start, before.end)) <= self._overlap_tokens
+            if is_short and self._count(text, Span(start, span.end)) <= self._max_tokens + self._overlap_tokens:
+                return Span(start, span.end)
+        return span
 
     def _split(self, extracted: Extracted, section: Span) -> Iterator[Span]:
         splitter = self._markdown if extracted.is_markdown else self._text
@@ -100,6 +120,11 @@ class Chunker:
 
     def _count(self, text: str, span: Span) -> int:
         return len(self._tokenizer.encode(text[span.start : span.end], add_special_tokens=False).ids)
+
+
+def recipe(max_tokens: int, overlap_tokens: int = 0) -> str:
+    """How text becomes chunks, as documents remember it: with another recipe they count as changed."""
+    return f"{VERSION}/{max_tokens}" + (f"+{overlap_tokens}" if overlap_tokens else "")
 
 
 def anchors(extracted: Extracted, spans: Sequence[Span]) -> tuple[Anchor, ...]:

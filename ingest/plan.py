@@ -48,7 +48,7 @@ def plan(
         try:
             sha256 = hashlib.sha256(read_file(found.file, max_file_bytes)).hexdigest()
         except OSError as error:
-            result.failed.append(Refused(path=found.path, reason=reason_of(error)))
+            result.failed.append(Refused(root=found.root, path=found.path, reason=reason_of(error)))
             unread.add(key)
         else:
             old = before.get(key)

@@ -25,6 +25,7 @@ class Found:
 class Refused:
     """A file that is not taken."""
 
+    root: str
     path: str  # printable
     reason: str
 
@@ -73,6 +74,15 @@ def scan(paths: Iterable[Path], *, max_file_bytes: int) -> Scan:
     return result
 
 
+def scan_files(files: Iterable[Found], *, max_file_bytes: int) -> Scan:
+    """The files that may be documents, each below a root of its own; none is opened."""
+    result = Scan()
+    for found in files:
+        result.roots.append(found.root)
+        _Walk(result, found.root, max_file_bytes).take(found.path, found.file)
+    return result
+
+
 class _Walk:
     def __init__(self, result: Scan, root: str, max_file_bytes: int) -> None:
         self._result = result
@@ -81,7 +91,7 @@ class _Walk:
 
     def visit(self, below: str) -> None:
         if below:
-            self._file(below, Path(self._root, below))
+            self.take(below, Path(self._root, below))
             return
         folders = [""]
         while folders:
@@ -107,9 +117,10 @@ class _Walk:
                 # It leads to a folder that is walked under its own name: following it could only find doubles or loops.
                 self._skip(path, "a link to a folder")
             else:
-                self._file(path, Path(entry.path))
+                self.take(path, Path(entry.path))
 
-    def _file(self, path: str, file: Path) -> None:
+    def take(self, path: str, file: Path) -> None:
+        """Nothing; the file is found, skipped or failed."""
         try:
             status = file.stat()
         except OSError as error:
@@ -135,10 +146,10 @@ class _Walk:
             return False
 
     def _skip(self, path: str, reason: str) -> None:
-        self._result.skipped.append(Refused(path=_printable(path), reason=reason))
+        self._result.skipped.append(Refused(root=self._root, path=_printable(path), reason=reason))
 
     def _fail(self, path: str, reason: str) -> None:
-        self._result.failed.append(Refused(path=_printable(path), reason=reason))
+        self._result.failed.append(Refused(root=self._root, path=_printable(path), reason=reason))
         self._result.unread.add((self._root, path))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rag.retrieve.filter import Filter
 from rag.types import (
     DEFAULT_GROUP,
     CallDelta,
@@ -57,6 +58,7 @@ class Ask:
     meter: Meter = field(default_factory=Unmetered)
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
+    filter: Filter | None = None  # which documents the prompt may show; None: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,10 +90,20 @@ def _spoken(ask: Ask, rooms: Rooms) -> tuple[Message, ...]:
     return spoken(ask.messages, ask.tools, style=style, parts=rooms.renderer.parts)
 
 
-def recalled(ask: Ask, dialogue: Dialogue, generation: Generation, rooms: Rooms) -> Recalled:
-    """What the conversation has shown before. Blocks."""
+def recalled(
+    ask: Ask, dialogue: Dialogue, allowed: frozenset[int] | None, generation: Generation, rooms: Rooms
+) -> Recalled:
+    """What the conversation has shown before. Blocks.
+
+    allowed: numbers of the chunks that may be shown; None: all.
+    """
     scope = f"{generation.info.id} {rooms.renderer.parts.layout} {ask.group}"
-    return recall(turn_keys(dialogue, scope), rooms.turns, generation, rooms.prefixes)
+    before = recall(turn_keys(dialogue, scope), rooms.turns, generation, rooms.prefixes)
+    shown = {chunk.seq for turn in before.turns for chunk in turn} | (before.prefix.seqs if before.prefix else set())
+    if allowed is None or shown <= allowed:
+        return before
+    # It was shown under another filter, or attributes have changed since: those turns are planned afresh.
+    return Recalled(keys=before.keys, history=History.MOVED)
 
 
 def compose(
@@ -101,13 +111,15 @@ def compose(
     dialogue: Dialogue,
     before: Recalled,
     hits: Sequence[Sequence[Hit]],
+    allowed: frozenset[int] | None,
     salt: str,
     generation: Generation,
     rooms: Rooms,
 ) -> Composed:
     """The prompt of a conversation with documents. Blocks: it may read token arrays from disk.
 
-    before: of the turns that are known; hits: of the turns behind them.
+    before: of the turns that are known; hits: of the turns behind them. allowed: numbers of the chunks that may be
+    shown; None: all.
 
     Raises:
         ContextTooLong: the conversation does not fit the window.
@@ -124,7 +136,7 @@ def compose(
         first = replace(
             bare, turns=(PlannedTurn(question=dialogue.turns[0].question, results=dialogue.turns[0].results),)
         )
-        slot, block_size, choice = _first_turn(first, hits[0], salt, n_tokens, capacity, generation, rooms)
+        slot, block_size, choice = _first_turn(first, hits[0], allowed, salt, n_tokens, capacity, generation, rooms)
         prefix, given, n_replaced = choice.prefix, (choice.chunks,), len(choice.replaced)
     plan = plan_conversation(
         dialogue,
@@ -158,6 +170,7 @@ def compose(
 def _first_turn(
     first: Plan,
     hits: Sequence[Hit],
+    allowed: frozenset[int] | None,
     salt: str,
     n_tokens: Mapping[int, int],
     capacity_tokens: int,
@@ -178,7 +191,14 @@ def _first_turn(
             slot,
             view.block_size,
             rooms.planner.choose(
-                first, hits, shared, view, salt=salt, n_tokens=n_tokens, capacity_tokens=capacity_tokens
+                first,
+                hits,
+                shared,
+                view,
+                salt=salt,
+                n_tokens=n_tokens,
+                capacity_tokens=capacity_tokens,
+                allowed=allowed,
             ),
         )
         for slot, view in views

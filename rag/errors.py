@@ -11,6 +11,7 @@
     │  ├─ OverLimit         429                   a limit of the key; has kind and retry_after_s
     │  └─ Overloaded        429                   queue full; has retry_after_s
     ├─ CorpusError          503, exit 1           ingest or rebuild fixes it
+    │  └─ CollectionBusy    503                   another writer is at work; waiting fixes it
     ├─ EngineError          502, exit 3
     │  ├─ EngineUnavailable 503                   starting, down or unreachable; has retry_after_s
     │  └─ EngineTimeout     504
@@ -112,6 +113,12 @@ class CorpusError(RagError):
     """A collection's files are missing, damaged, or made by another model or version."""
 
     code = "corpus_unavailable"
+
+
+class CollectionBusy(CorpusError):
+    """Another writer is at work on the collection."""
+
+    code = "collection_busy"
 
 
 class EngineError(RagError):

@@ -69,18 +69,29 @@ async def _prompt(
         clock.lap("compose")
         return Composed(prompt=prompt), None
     dialogue = dialogue_of(ask, rooms)
-    before = await loop.run_in_executor(rooms.executor, recalled, ask, dialogue, generation, rooms)
+    allowed = await loop.run_in_executor(rooms.executor, _allowed, ask, generation, rooms)
+    before = await loop.run_in_executor(rooms.executor, recalled, ask, dialogue, allowed, generation, rooms)
     hits = await rooms.retriever.search(
         dialogue.queries,
         generation,
         top_k=ask.top_k or rooms.settings.retrieve.top_k,
         first=len(before.turns),
+        allowed=allowed,
     )
     clock.lap("retrieve")
     await rooms.pool.some_ready(clock.wait_s())
-    composed = await loop.run_in_executor(rooms.executor, compose, ask, dialogue, before, hits, salt, generation, rooms)
+    composed = await loop.run_in_executor(
+        rooms.executor, compose, ask, dialogue, before, hits, allowed, salt, generation, rooms
+    )
     clock.lap("compose")
     return composed, Found(query=dialogue.queries[-1], hits=hits[-1])
+
+
+def _allowed(ask: Ask, generation: Generation, rooms: Rooms) -> frozenset[int] | None:
+    """The chunks that the prompt may show; None: all. Blocks."""
+    if ask.filter is None:
+        return None
+    return rooms.library.allowed(ask.filter, generation)
 
 
 async def _deltas(

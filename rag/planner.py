@@ -56,14 +56,15 @@ class Planner:
         salt: str,
         n_tokens: Mapping[int, int],
         capacity_tokens: int,
+        allowed: frozenset[int] | None = None,
     ) -> Choice:
         """The choice for a conversation's first question at one engine; see `plan_question`.
 
         first: the bare plan of that question. n_tokens: cost of the hits' chunks, by seq. capacity_tokens: of the
-        whole prompt.
+        whole prompt. allowed: numbers of the chunks that may be shown; None: all.
         """
         kept = self.kept(hits)
-        candidates = shared.showing([hit.chunk for hit in kept])
+        candidates = shared.showing([hit.chunk for hit in kept], allowed)
         n_bare = self._renderer.fixed_tokens(first)
         with self._lock:
             openings = [self._opening(p, engine, salt, _stem(first), len(shared.prefixes)) for p in (None, *candidates)]

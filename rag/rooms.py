@@ -1,7 +1,8 @@
 """The composition root: settings in, a running set of rooms out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -9,10 +10,13 @@ from dataclasses import dataclass
 from rag.applications import Applications
 from rag.auth import Salts
 from rag.embed import Batcher, Encoder
+from rag.embed.borrowed import BorrowedEncoder
 from rag.engine import EngineInfo, EnginePool, LocalEngine, is_cpu_build, local_slot, running_slots
 from rag.errors import NotFound
 from rag.gate import Gate
 from rag.groups import Groups
+from rag.indexing import Indexer, Indexing
+from rag.library import Library
 from rag.models import chat_model_source, embedding_source
 from rag.passages import Passages
 from rag.plan import Limits
@@ -22,7 +26,7 @@ from rag.render import Renderer
 from rag.renderer import default_sampling, make_renderer
 from rag.retrieve import Retriever
 from rag.settings import Settings
-from rag.store import CollectionInfo, Generation, ResponseStore, Store, TokenStore, TurnStore
+from rag.store import CollectionInfo, Generation, ResponseStore, Shelf, Store, TokenStore, TurnStore
 from rag.tally import Tally
 from rag.telemetry import Metrics
 
@@ -35,6 +39,8 @@ class Rooms:
 
     settings: Settings
     store: Store
+    library: Library
+    indexing: Indexing
     batcher: Batcher
     retriever: Retriever
     renderer: Renderer
@@ -56,11 +62,17 @@ class Rooms:
 
 @asynccontextmanager
 async def open_rooms(
-    settings: Settings, *, pool: EnginePool | None = None, encoder: Encoder | None = None
+    settings: Settings,
+    indexer: Indexer,
+    *,
+    pool: EnginePool | None = None,
+    encoder: Encoder | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Rooms]:
     """Everything started and ready; stopped in reverse order at the end of the block.
 
-    pool, encoder: other implementations than the settings name.
+    indexer: makes uploaded files searchable. pool, encoder: other implementations than the settings name.
+    clock: Unix seconds, for what expires.
 
     Raises:
         RagError: whatever keeps a room from opening.
@@ -68,6 +80,9 @@ async def open_rooms(
     async with AsyncExitStack() as stack:
         store = Store(settings.data_dir)
         stack.callback(store.close)
+        shelf = Shelf(settings.data_dir)
+        stack.callback(shelf.close)
+        library = Library(store, shelf, clock)
         executor = stack.enter_context(ThreadPoolExecutor(_THREADS, thread_name_prefix="rooms"))
         engines = await asyncio.to_thread(make_pool, settings) if pool is None else pool
         stack.push_async_callback(engines.close)
@@ -76,6 +91,9 @@ async def open_rooms(
         batcher = Batcher(encoder, batch_tokens=settings.embedding.batch_tokens, max_queue=settings.embedding.max_queue)
         stack.push_async_callback(batcher.close)
         engine = await engines.start()
+        indexing = Indexing(library, indexer, BorrowedEncoder(batcher, asyncio.get_running_loop()))
+        stack.push_async_callback(indexing.close)
+        indexing.start()
         # A remote engine says itself which model it serves; its weights may have another path there than here.
         source = engine.source if settings.engine.urls else settings.engine.model
         renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir)
@@ -93,6 +111,8 @@ async def open_rooms(
         yield Rooms(
             settings=settings,
             store=store,
+            library=library,
+            indexing=indexing,
             batcher=batcher,
             retriever=Retriever(batcher, executor),
             renderer=renderer,

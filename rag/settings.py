@@ -41,6 +41,7 @@ class ServerSettings(_Section):
         None, description="Redis that counts the limits of keys for several services; unset: each counts for itself."
     )
     max_body_bytes: int = Field(10 * 2**20, ge=1024, description="Largest JSON body in bytes.")
+    max_upload_bytes: int = Field(512 * 2**20, ge=1024, description="Largest uploaded file in bytes.")
 
     @property
     def is_loopback(self) -> bool:

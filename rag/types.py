@@ -10,6 +10,7 @@ from typing import Literal, NewType
 
 ChunkId = NewType("ChunkId", str)
 CollectionId = NewType("CollectionId", str)
+FileId = NewType("FileId", str)
 Tokens = tuple[int, ...]
 
 DEFAULT_GROUP = "default"  # the access group of whoever has none

@@ -46,7 +46,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.models": BASE | {"rag.settings"},
     "rag.store": BASE | {"rag.settings"},
     "rag.embed": BASE | {"rag.settings", "rag.models"},
-    "rag.retrieve": BASE | {"rag.store", "rag.embed"},
+    "rag.retrieve": BASE | {"rag.store", "rag.embed", "rag.retrieve.filter"},
+    "rag.retrieve.filter": BASE,
+    "rag.library": BASE | {"rag.store", "rag.retrieve", "rag.retrieve.filter"},
+    "rag.indexing": BASE | {"rag.embed", "rag.library", "rag.store"},
     "rag.plan": BASE,
     "rag.render": BASE | {"rag.plan"},
     "rag.renderer": BASE | {"rag.models", "rag.render"},
@@ -62,11 +65,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.cite": BASE,
     "rag.tools": BASE,
     "rag.choices": BASE | {"rag.ask", "rag.cite", "rag.tools"},
-    "rag.ask": BASE,
+    "rag.ask": BASE | {"rag.retrieve.filter"},
     "rag.clock": set(),
     "rag.gate": LEAVES,
     "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall", "rag.tally"},
-    "rag.rooms": LEAVES | DATA | PROMPT | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"},
+    "rag.rooms": LEAVES
+    | DATA
+    | PROMPT
+    | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
+    | {"rag.indexing", "rag.library"},
     "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store", "rag.tools"},
     "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.rooms"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
@@ -75,6 +82,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rag.ask",
         "rag.auth",
         "rag.completion",
+        "rag.indexing",
+        "rag.library",
+        "rag.retrieve",
+        "rag.retrieve.filter",
         "rag.render",
         "rag.store",
         "rag.embed",
@@ -85,14 +96,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rag.bench": LEAVES
     | {"rag.planner", "rag.recall", "rag.plan", "rag.render", "rag.renderer", "rag.engine", "rag.embed", "rag.models"},
-    "rag.bench.encoder_service": LEAVES | {"rag.api", "rag.engine", "rag.rooms"},
+    "rag.bench.encoder_service": LEAVES | {"rag.api", "rag.engine", "rag.rooms", "ingest"},
     "rag.demo": BASE | {"rag.bench"},
     "rag.cli": LEAVES | DATA | PROMPT | PATH | {"rag", "rag.api", "rag.auth", "rag.bench", "rag.demo", "ingest"},
-    "ingest": LEAVES | {"rag.store", "rag.embed"},
+    "ingest": LEAVES | {"rag.store", "rag.embed", "rag.indexing"},
 }
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.
 IMPURE = {"asyncio", "datetime", "httpx2", "os", "random", "sqlite3", "threading", "time"}
-MAY_NOT_IMPORT = {"rag.plan": IMPURE, "rag.render": IMPURE, "rag.cite": IMPURE, "rag.tools": IMPURE}
+MAY_NOT_IMPORT = {
+    "rag.plan": IMPURE,
+    "rag.render": IMPURE,
+    "rag.cite": IMPURE,
+    "rag.tools": IMPURE,
+    "rag.retrieve.filter": IMPURE,
+}
 ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "redis": {"rag.auth"}, "vllm": set[str]()}
 READS_ENVIRONMENT = {"rag.settings", "rag.engine.launch"}  # launch passes it on to the engine's process
 

@@ -8,6 +8,8 @@ from rag.api import (
     completions,
     embeddings,
     errors,
+    file_batches,
+    files,
     health,
     input_tokens,
     models,
@@ -15,6 +17,9 @@ from rag.api import (
     responses,
     sources,
     stored_responses,
+    vector_search,
+    vector_store_files,
+    vector_stores,
     warm,
 )
 from rag.api.authenticate import Authenticate
@@ -40,6 +45,10 @@ def create_app(state: State) -> FastAPI:
         health,
     ):
         app.include_router(module.router)
+    for room in (files, vector_stores, vector_store_files, file_batches):
+        app.include_router(room.reading)
+        app.include_router(room.changing)
+    app.include_router(vector_search.router)
     errors.install(app)
     openapi.install(app)
     app.add_middleware(Metering, state=state)

@@ -50,6 +50,7 @@ async def chat_completions(
         group=caller.group,
         meter=caller.meter,
         top_k=body.rag.top_k,
+        filter=body.rag.document_filter(),
         sampling=body.sampling(),
         tools=tools,
         tool_choice=tool_choice,

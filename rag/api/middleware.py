@@ -3,6 +3,7 @@
 import secrets
 import time
 import traceback
+from dataclasses import dataclass
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,8 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rag.api.errors import describe, internal_error
 from rag.api.state import State
 from rag.errors import TooLarge
+from rag.settings import ServerSettings
 
 _LONGEST_ID = 128
+UPLOAD_PATH = "/v1/files"
+_FORM_BYTES = 64 * 1024  # what stands around an uploaded file
 
 log = structlog.get_logger()
 
@@ -37,9 +41,9 @@ class Frame:
             scope = {**scope, "method": "GET"}
         answer = _Answer(send, _request_id(Headers(scope=scope)))
         scope["request_id"] = answer.request_id
-        limit = self._state.settings.server.max_body_bytes
+        limit = _limit(scope, self._state.settings.server)
         try:
-            _check_size(int(Headers(scope=scope).get("content-length", "0") or 0), limit)
+            limit.check(int(Headers(scope=scope).get("content-length", "0") or 0))
             await self._app(scope, _limited(receive, limit), answer.send)
         except TooLarge as error:
             status, body, headers = describe(error)
@@ -95,21 +99,35 @@ def _request_id(headers: Headers) -> str:
     return f"req_{secrets.token_hex(12)}"
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """How long a body may be, and by which setting."""
+
+    n_bytes: int
+    setting: str
+
+    def check(self, n_bytes: int) -> None:
+        if n_bytes > self.n_bytes:
+            raise TooLarge(
+                f"The body has {n_bytes} bytes or more, the limit is {self.n_bytes}. Send less, or raise "
+                f"server.{self.setting}."
+            )
+
+
+def _limit(scope: Scope, server: ServerSettings) -> _Limit:
+    if scope["method"] == "POST" and scope["path"] == UPLOAD_PATH:
+        return _Limit(server.max_upload_bytes + _FORM_BYTES, "max_upload_bytes")
+    return _Limit(server.max_body_bytes, "max_body_bytes")
+
+
+def _limited(receive: Receive, limit: _Limit) -> Receive:
     n_bytes = 0
 
     async def limited() -> Message:
         nonlocal n_bytes
         message = await receive()
         n_bytes += len(message.get("body", b""))
-        _check_size(n_bytes, limit)
+        limit.check(n_bytes)
         return message
 
     return limited
-
-
-def _check_size(n_bytes: int, limit: int) -> None:
-    if n_bytes > limit:
-        raise TooLarge(
-            f"The body has {n_bytes} bytes or more, the limit is {limit}. Send less, or raise server.max_body_bytes."
-        )

@@ -18,6 +18,7 @@ from rag.api.state import State
 from rag.embed import Encoder
 from rag.engine import EnginePool
 from rag.errors import ConfigError
+from rag.indexing import Indexer
 from rag.rooms import Rooms, open_rooms
 from rag.settings import ServerSettings, Settings
 from rag.warm import warming
@@ -27,10 +28,12 @@ _DRAIN_S = 10
 log = structlog.get_logger()
 
 
-def serve(settings: Settings, *, pool: EnginePool | None = None, encoder: Encoder | None = None) -> None:
+def serve(
+    settings: Settings, indexer: Indexer, *, pool: EnginePool | None = None, encoder: Encoder | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM, then stop in order.
 
-    pool, encoder: as of `open_rooms`.
+    indexer, pool, encoder: as of `open_rooms`.
 
     Raises:
         RagError: the port is taken, the address is open to others, or a room does not open.
@@ -43,7 +46,7 @@ def serve(settings: Settings, *, pool: EnginePool | None = None, encoder: Encode
     with closing(state.keys):
         _check_keys(state)
         with _listen(settings.server) as listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            opened = open_rooms(settings, pool=pool, encoder=encoder)
+            opened = open_rooms(settings, indexer, pool=pool, encoder=encoder)
             runner.run(_run(state, _Server(config), listener, opened))
 
 

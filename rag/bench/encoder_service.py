@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ingest.uploads import UploadIndexer
 from rag.api import serve
 from rag.engine import EngineInfo, EnginePool, FakeEngine, Slot
 from rag.rooms import make_encoder
@@ -21,7 +22,8 @@ def main() -> None:
     settings = load({**tree, "engine": {"urls": ["fake://engine"]}, "log": {"level": "warning"}}).settings
     info = EngineInfo(model="none", source=given.chat_model, window_tokens=8192, block_size=16, kv_tokens=65536)
     engine = FakeEngine(lambda _: "", info=info)
-    serve(settings, pool=EnginePool([Slot(engine=engine)]), encoder=make_encoder(settings, n_threads=given.threads))
+    encoder = make_encoder(settings, n_threads=given.threads)
+    serve(settings, UploadIndexer(settings.ingest), pool=EnginePool([Slot(engine=engine)]), encoder=encoder)
 
 
 if __name__ == "__main__":

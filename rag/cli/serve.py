@@ -45,10 +45,11 @@ def serve(
         server={"host": host, "port": port, "insecure_no_auth": insecure_no_auth or None},
         engine={"model": model, "urls": tuple(engine_url) if engine_url else None},
     ).settings
+    from ingest.uploads import UploadIndexer
     from rag import api
     from rag.telemetry import set_up_logs
 
     set_up_logs(settings.log)
     if as_json:
         say_json({"pid": os.getpid(), "service_file": str(settings.data_dir / "run" / "service.json")})
-    api.serve(settings)
+    api.serve(settings, UploadIndexer(settings.ingest))

@@ -49,12 +49,14 @@ class PrefixSet:
         """Documents that any of them shows a part of."""
         return len({chunk.document for prefix in self.prefixes for chunk in prefix.chunks})
 
-    def showing(self, chunks: Sequence[Chunk]) -> tuple[Prefix, ...]:
-        """The prefixes that show at least one of `chunks`, each once; the only one, if there is only one."""
-        if len(self.prefixes) == 1:
-            return self.prefixes
+    def showing(self, chunks: Sequence[Chunk], allowed: frozenset[int] | None = None) -> tuple[Prefix, ...]:
+        """The prefixes that show at least one of `chunks`, each once; the only one, if there is only one.
+
+        allowed: numbers of the chunks that may be shown, so only prefixes of nothing else; None: all.
+        """
         numbers = {number for chunk in chunks for number in self.by_seq.get(chunk.seq, ())}
-        return tuple(self.prefixes[number] for number in sorted(numbers))
+        found = self.prefixes if len(self.prefixes) == 1 else [self.prefixes[number] for number in sorted(numbers)]
+        return tuple(prefix for prefix in found if allowed is None or prefix.seqs <= allowed)
 
     def most_wanted(self, budget_tokens: float) -> Iterator[int]:
         """Numbers of the prefixes that fit the budget together, most wanted first, up to the first that does not."""

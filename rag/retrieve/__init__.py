@@ -1,5 +1,6 @@
 """Which chunks answer a question."""
 
+from rag.retrieve.restrict import allowed_chunks
 from rag.retrieve.retriever import Retriever
 
-__all__ = ["Retriever"]
+__all__ = ["Retriever", "allowed_chunks"]

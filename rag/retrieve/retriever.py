@@ -28,13 +28,19 @@ class Retriever:
         self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     async def search(
-        self, questions: Sequence[str], generation: Generation, *, top_k: int, first: int = 0
+        self,
+        questions: Sequence[str],
+        generation: Generation,
+        *,
+        top_k: int,
+        first: int = 0,
+        allowed: frozenset[int] | None = None,
     ) -> list[tuple[Hit, ...]]:
         """The `top_k` best hits of each of a conversation's questions from number `first` on, best first.
 
         A follow-up is searched with what it follows: the vectors of the question before it and of the first one are
         added to its own, so "and how much is that?" finds its subject. The prompt is not touched. An empty question
-        has no hits.
+        has no hits. allowed: numbers of the chunks that may be found; None: all.
 
         Source: on 230 follow-ups of mtrag, recall at 3 rose from 0.636 to 0.715 (0.650 with the rewrites of that
         set's authors) and at 10 from 0.828 to 0.893 (all-MiniLM-L6-v2, 2026-11).
@@ -46,7 +52,7 @@ class Retriever:
         vectors = dict(zip(asked, await self._encode(asked), strict=True))
         meant = [_in_context(questions[: index + 1], vectors) for index in range(first, len(questions))]
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, _search, generation, meant, top_k)
+        return await loop.run_in_executor(self._executor, _search, generation, meant, top_k, allowed)
 
     async def _encode(self, questions: Sequence[str]) -> list[NDArray[np.float32]]:
         new = [question for question in questions if question not in self._vectors]
@@ -71,10 +77,15 @@ def _in_context(questions: Sequence[str], vectors: Mapping[str, NDArray[np.float
     return total / np.float32(np.linalg.norm(total))
 
 
-def _search(generation: Generation, vectors: Sequence[NDArray[np.float32] | None], top_k: int) -> list[tuple[Hit, ...]]:
+def _search(
+    generation: Generation,
+    vectors: Sequence[NDArray[np.float32] | None],
+    top_k: int,
+    allowed: frozenset[int] | None,
+) -> list[tuple[Hit, ...]]:
     results: list[tuple[Hit, ...]] = []
     for vector in vectors:
-        scored = generation.search(vector, top_k) if vector is not None else ()
+        scored = generation.search(vector, top_k, allowed) if vector is not None else ()
         chunks = generation.chunks([seq for seq, _ in scored])
         results.append(
             tuple(

@@ -1,11 +1,16 @@
 """What has been ingested, tokens of it, and API keys. The only room with sqlite3 and faiss."""
 
-from rag.store.catalog import Document, Known, NewChunk
+from rag.store.attachments import Attachment, Attachments, Cut, FileError, FileStatus, NewAttachment
+from rag.store.batches import Batch, Batches
+from rag.store.catalog import Document, Known, Listed, NewChunk
 from rag.store.draft import Draft
+from rag.store.facts import Facts, FactStore
+from rag.store.files import FileStore, Incoming, StoredFile
 from rag.store.generation import Generation
 from rag.store.info import CollectionInfo
 from rag.store.keys import Grant, KeyLimits, KeyRecord, KeyStore
 from rag.store.responses import ResponseStore, StoredResponse
+from rag.store.shelf import Shelf
 from rag.store.store import Store
 from rag.store.tokens import TokenStore
 from rag.store.topics import TopicFile
@@ -13,20 +18,35 @@ from rag.store.turns import ShownTurn, TurnStore
 from rag.types import EmbeddingInfo
 
 __all__ = [
+    "Attachment",
+    "Attachments",
+    "Batch",
+    "Batches",
     "CollectionInfo",
+    "Cut",
     "Document",
     "Draft",
     "EmbeddingInfo",
+    "FactStore",
+    "Facts",
+    "FileError",
+    "FileStatus",
+    "FileStore",
     "Generation",
     "Grant",
+    "Incoming",
     "KeyLimits",
     "KeyRecord",
     "KeyStore",
     "Known",
+    "Listed",
+    "NewAttachment",
     "NewChunk",
     "ResponseStore",
+    "Shelf",
     "ShownTurn",
     "Store",
+    "StoredFile",
     "StoredResponse",
     "TokenStore",
     "TopicFile",

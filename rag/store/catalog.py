@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rag.types import Anchor, Chunk, ChunkId
+from rag.types import Anchor, Chunk, ChunkId, FileId
 
 VERSION = 1
+UPLOADED = "file-"  # at the front of the roots of uploaded files, which are their ids
 _SCHEMA = """
 CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE document (
@@ -55,6 +56,23 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A document as listings and filters see it."""
+
+    file_id: FileId
+    root: str
+    path: str
+    size: int  # of the file, in bytes
+    recipe: str
+    seqs: range  # the numbers of its chunks
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return PurePosixPath(self.path).name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A document to store."""
 
@@ -79,6 +97,13 @@ class NewChunk:
 def chunk_id(path: str, start: int, end: int, text: str) -> ChunkId:
     """32 hex digits, the same on every machine."""
     return ChunkId(hashlib.sha256(f"{path}\0{start}\0{end}\0{text}".encode()).hexdigest()[:32])
+
+
+def file_id(root: str, path: str) -> FileId:
+    """The id of a document as a file: its root's name for an uploaded one, else the same on every ingest."""
+    if root.startswith(UPLOADED):  # a folder's root is an absolute path
+        return FileId(root)
+    return FileId(UPLOADED + hashlib.sha256(f"{root}\0{path}".encode()).hexdigest()[:24])
 
 
 def create(file: Path) -> None:
@@ -124,6 +149,45 @@ def known(connection: sqlite3.Connection, root: str) -> dict[str, Known]:
         (root,),
     )
     return {path: Known(sha256=sha256, size=size, recipe=recipe) for path, sha256, size, recipe in rows}
+
+
+def listing(connection: sqlite3.Connection) -> tuple[Listed, ...]:
+    """All documents by root and path."""
+    # A document's chunks are stored at once and numbered in a row.
+    rows = connection.execute(
+        "SELECT r.path, d.path, d.size, d.recipe, min(c.seq), max(c.seq)"
+        " FROM document d JOIN root r ON r.id = d.root LEFT JOIN chunk c ON c.document = d.id"
+        " GROUP BY d.id ORDER BY d.root, d.path"
+    )
+    return tuple(
+        Listed(
+            file_id=file_id(root, path),
+            root=root,
+            path=path,
+            size=size,
+            recipe=recipe,
+            seqs=range(0) if first is None else range(first, last + 1),
+        )
+        for root, path, size, recipe, first, last in rows
+    )
+
+
+def file_of(connection: sqlite3.Connection, seq: int) -> FileId | None:
+    """The id, as a file, of the document that chunk `seq` is of."""
+    row = connection.execute(
+        "SELECT r.path, d.path FROM chunk c JOIN document d ON d.id = c.document JOIN root r ON r.id = d.root"
+        " WHERE c.seq = ?",
+        (seq,),
+    ).fetchone()
+    return file_id(*row) if row else None
+
+
+def text_of(connection: sqlite3.Connection, root: str, path: str) -> str | None:
+    """The whole text of a document."""
+    row = connection.execute(
+        "SELECT d.text FROM document d JOIN root r ON r.id = d.root WHERE r.path = ? AND d.path = ?", (root, path)
+    ).fetchone()
+    return str(row[0]) if row else None
 
 
 def counts(connection: sqlite3.Connection) -> tuple[int, int]:

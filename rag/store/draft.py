@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from rag.errors import CorpusError
+from rag.errors import CorpusError, NotFound
 from rag.store import catalog
-from rag.store.catalog import Document, Known, NewChunk
+from rag.store.catalog import Document, Known, Listed, NewChunk
 from rag.store.info import CATALOG, VECTORS, CollectionInfo, verify_files, write_manifest
 from rag.store.layout import Folder, sync
 from rag.store.vectors import VectorIndex, Vectors, write_index
@@ -62,6 +62,10 @@ class Draft:
         """The documents of a root by path."""
         return catalog.known(self._connection, root)
 
+    def files(self) -> tuple[Listed, ...]:
+        """Every document as a file, by root and path."""
+        return catalog.listing(self._connection)
+
     def vectors(self, root: str, path: str) -> Mapping[str, Vectors]:
         """The published vectors of a document by chunk text, so that only new text needs to be embedded."""
         if self._old is None:
@@ -78,7 +82,12 @@ class Draft:
         """Nothing; the document is stored, in the place of one with the same root and path.
 
         vectors: one row per chunk, rows of length 1.
+
+        Raises:
+            NotFound: the collection was deleted meanwhile.
+            CorpusError: the disk is full.
         """
+        self._check_deleted()
         with _disk_errors(self._folder):
             self._delete(document.root, document.path)
             row = catalog.insert_document(self._connection, document)
@@ -113,13 +122,17 @@ class Draft:
             self._connection.commit()
         self._changed = True
 
-    def publish(self) -> int:
+    def publish(self, *, though_empty: bool = False) -> int:
         """The number of the generation that readers see from now on; the old one if nothing was changed.
+
+        though_empty: a first generation is published even if it holds nothing.
 
         Raises:
             CorpusError: the disk is full; readers stay on the old generation.
+            NotFound: the collection was deleted meanwhile.
         """
-        if not self._changed:
+        self._check_deleted()
+        if not self._changed and not (though_empty and self._last is None):
             return self._last.generation if self._last else 0
         with _disk_errors(self._folder):
             documents, chunks = self.counts
@@ -148,6 +161,13 @@ class Draft:
         shutil.rmtree(self._path, ignore_errors=True)
         if self._folder.current() != self._number:  # renamed, but the pointer could not be moved
             shutil.rmtree(self._folder.generation(self._number), ignore_errors=True)
+
+    def _check_deleted(self) -> None:
+        if self._folder.is_deleted():
+            raise NotFound(
+                f"The collection {self._folder.id!r} was deleted while this was written. Ingest into another one.",
+                code="collection_not_found",
+            )
 
     def _delete(self, root: str, path: str) -> None:
         self._connection.execute(

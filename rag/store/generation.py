@@ -2,15 +2,15 @@
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rag.errors import CorpusError
 from rag.store import catalog
-from rag.store.catalog import Known
+from rag.store.catalog import Known, Listed
 from rag.store.info import CATALOG, VECTORS, CollectionInfo, damaged, verify_files
 from rag.store.layout import Folder
 from rag.store.vectors import VectorIndex, Vectors
-from rag.types import Chunk, ChunkId
+from rag.types import Chunk, ChunkId, FileId
 
 
 class Generation:
@@ -29,6 +29,7 @@ class Generation:
         self._index = VectorIndex(path / VECTORS)
         self._lock = threading.Lock()  # one connection, one user at a time
         self._ordered: tuple[Chunk, ...] | None = None
+        self._files: dict[FileId, Listed] | None = None
         self._connection = catalog.open_to_read(path / CATALOG)
         try:
             found = catalog.version(self._connection)
@@ -42,12 +43,12 @@ class Generation:
                 "Run `rag ingest` again with this version, or upgrade prefixrag."
             )
 
-    def search(self, vector: Vectors, k: int) -> tuple[tuple[int, float], ...]:
+    def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> tuple[tuple[int, float], ...]:
         """Up to `k` pairs of chunk number and cosine similarity, best first. Exact.
 
-        vector: float32 of shape (dimensions,), length 1.
+        vector: float32 of shape (dimensions,), length 1. allowed: the chunks that may be found; None: all.
         """
-        return self._index.search(vector, k)
+        return self._index.search(vector, k, allowed)
 
     def vectors(self, seqs: Sequence[int]) -> Vectors:
         """The vectors of these chunks, float32 of shape (n, dimensions), in the order asked."""
@@ -85,6 +86,37 @@ class Generation:
             text = catalog.document_text(self._connection, chunk.seq)
         if text is None:
             raise KeyError(chunk.seq)
+        return text
+
+    def files(self) -> Mapping[FileId, Listed]:
+        """Every document as a file, by root and path. Kept after the first call."""
+        with self._lock:
+            if self._files is None:
+                self._files = {listed.file_id: listed for listed in catalog.listing(self._connection)}
+            return self._files
+
+    def file_of(self, chunk: Chunk) -> Listed:
+        """The one of `files` that a chunk is of.
+
+        Raises:
+            KeyError: the chunk is not of this generation.
+        """
+        with self._lock:
+            found = catalog.file_of(self._connection, chunk.seq)
+        if found is None:
+            raise KeyError(chunk.seq)
+        return self.files()[found]
+
+    def text_of(self, listed: Listed) -> str:
+        """The whole extracted text of one of `files`.
+
+        Raises:
+            KeyError: it is not of this generation.
+        """
+        with self._lock:
+            text = catalog.text_of(self._connection, listed.root, listed.path)
+        if text is None:
+            raise KeyError(listed.file_id)
         return text
 
     def roots(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ class CollectionInfo:
     generation: int  # starts at 1
     documents: int
     chunks: int
+    n_bytes: int  # of catalog and vectors on the disk
     prefix_version: str  # 16 hex digits; equal when the ordered chunks are
     embedding: EmbeddingInfo
 
@@ -73,10 +74,11 @@ def read_info(folder: Folder, number: int) -> CollectionInfo:
             generation=number,
             documents=int(manifest["documents"]),
             chunks=int(manifest["chunks"]),
+            n_bytes=sum(int(file["bytes"]) for file in manifest["files"].values()),
             prefix_version=str(manifest["prefix_version"]),
             embedding=EmbeddingInfo(**manifest["embedding"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise damaged(file) from None
 
 

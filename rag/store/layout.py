@@ -4,20 +4,25 @@
     collections/<id>/collection.json       id, name, access group, created
     collections/<id>/CURRENT               number of the published generation
     collections/<id>/generations/<n>/      one immutable generation
+    collections/<id>/DELETED               the collection is gone; its files go with the next writer
     collections/<id>/lock                  held by the one writer
     collections/<id>/topics-<fingerprint>.json   frozen topics, for one chat tokenizer
     tokens/<fingerprint>.db                token arrays of one chat tokenizer
     turns.db                               what earlier turns of conversations showed
     responses.db                           responses that clients may come back to
     keys.db                                API keys, by the hash of their secret
+    files/<id>/<name>                      an uploaded file
+    files.db                               uploaded files and what stands in which collection
 
 A file is written beside its place and renamed into it.
 """
 
 import json
 import os
+import shutil
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rag.errors import ConfigError, CorpusError
@@ -28,7 +33,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a collection was created as. It never changes."""
+    """What a collection was created as. Only its name can change."""
 
     name: str
     group: str  # the access group that it belongs to
@@ -55,8 +60,25 @@ class Folder:
         """The folder of one generation."""
         return self.generations / str(number)
 
+    def is_deleted(self) -> bool:
+        """Whether the collection is gone for everybody, though a writer may still be at work on it."""
+        return (self.path / "DELETED").exists()
+
+    def mark_deleted(self) -> None:
+        """Nothing; from here on there is no such collection. Atomic."""
+        write_durably(self.path / "DELETED", "")
+
+    def remove(self) -> None:
+        """Nothing; the files are gone. Out of the way first, so that nobody finds half of them."""
+        gone = self.path.with_name(f".gone-{self.id}")
+        with suppress(FileNotFoundError):
+            self.path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
     def current(self) -> int:
-        """The number of the published generation; 0 when none ever was."""
+        """The number of the published generation; 0 when none ever was, or the collection is deleted."""
+        if self.is_deleted():
+            return 0
         file = self.path / "CURRENT"
         try:
             return int(file.read_text("ascii"))
@@ -86,15 +108,19 @@ class Folder:
                 f"Delete it with `rag collections delete {self.id}` and run `rag ingest` again."
             ) from None
 
+    def describe(self, description: Description, collection_id: CollectionId) -> None:
+        """Nothing; the collection has this description. Atomic."""
+        found = {"id": collection_id, **asdict(description)}
+        write_durably(self.path / "collection.json", json.dumps(found, ensure_ascii=False) + "\n")
+
 
 def create_folder(collections: Path, collection_id: CollectionId, name: str, group: str) -> Folder:
     """The folder of a new collection, without a generation."""
-    unfinished = collections / f".new-{collection_id}"
-    (unfinished / "generations").mkdir(parents=True)
+    unfinished = Folder(collections / f".new-{collection_id}")
+    unfinished.generations.mkdir(parents=True)
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    description = {"id": collection_id, "name": name, "group": group, "created": created}
-    write_durably(unfinished / "collection.json", json.dumps(description, ensure_ascii=False) + "\n")
-    return Folder(unfinished.rename(collections / collection_id))
+    unfinished.describe(Description(name=name, group=group, created=created), collection_id)
+    return Folder(unfinished.path.rename(collections / collection_id))
 
 
 def check_format(data_dir: Path) -> None:

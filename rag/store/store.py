@@ -1,16 +1,15 @@
 """All collections below one data directory."""
 
 import secrets
-import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from rag.errors import ConfigError, CorpusError, NotFound
+from rag.errors import CollectionBusy, ConfigError, CorpusError, NotFound
 from rag.store.draft import Draft
 from rag.store.generation import Generation
 from rag.store.info import MANIFEST, CollectionInfo, damaged, read_info
@@ -45,7 +44,10 @@ class Store:
 
     def collections(self) -> tuple[CollectionInfo, ...]:
         """Every collection that has been published, by name."""
-        infos = [self._info(folder) for folder in self._folders() if folder.current()]
+        infos = []
+        for folder in self._folders():
+            with suppress(NotFound):  # never published, or deleted since the folder was listed
+                infos.append(self._info(folder))
         return tuple(sorted(infos, key=lambda info: info.name))
 
     def collection(self, name_or_id: str, group: str | None = None) -> CollectionInfo:
@@ -100,35 +102,57 @@ class Store:
                     draft.discard()
             finally:
                 if not folder.current():
-                    shutil.rmtree(folder.path, ignore_errors=True)
+                    folder.remove()
 
-    def create(self, name: str, group: str, embedding: EmbeddingInfo) -> CollectionInfo:
-        """A new collection without documents, published. Others may have the same name.
+    def create(self, name: str | None, group: str, embedding: EmbeddingInfo) -> CollectionInfo:
+        """A new collection without documents, published. Others may have the same name; None: it is called as its id.
 
         Raises:
+            ConfigError: the name cannot be one.
             CorpusError: the disk is full.
         """
         mark_format(self._data_dir)
         self._collections.mkdir(exist_ok=True)
-        folder = create_folder(self._collections, _new_id(), name, group)
+        self._sweep()
+        new_id = _new_id()
+        if name is not None:
+            _check_name(name)
+        folder = create_folder(self._collections, new_id, name or new_id, group)
         with self.draft(folder.id, embedding) as draft:
-            draft.publish()
+            draft.publish(though_empty=True)
+        return self._info(folder)
+
+    def rename(self, name_or_id: str, name: str | None) -> CollectionInfo:
+        """The collection under its new name; None: it is called as its id.
+
+        Raises:
+            NotFound: no collection has this name or id.
+            ConfigError: the name cannot be one.
+        """
+        folder = self._published(name_or_id)
+        if name is not None:
+            _check_name(name)
+        folder.describe(replace(folder.description(), name=name or folder.id), folder.id)
+        with self._lock:
+            self._retire(folder.id)  # it is opened under the old name
         return self._info(folder)
 
     def delete(self, name_or_id: str) -> None:
         """Nothing; the collection is gone. Requests that have it pinned end undisturbed.
 
+        A writer at work on it ends with `NotFound`, and its files go then.
+
         Raises:
             NotFound: no collection has this name or id.
-            CorpusError: an ingest into it is running.
         """
         folder = self._find(name_or_id)
         if folder is None:
             raise _not_found(name_or_id)
-        with _writing(folder, name_or_id):
-            # The pointer first: a reader then finds no collection, not half of one.
-            (folder.path / "CURRENT").unlink(missing_ok=True)
-            shutil.rmtree(folder.path)
+        try:
+            folder.mark_deleted()
+        except FileNotFoundError:  # another process was quicker
+            raise _not_found(name_or_id) from None
+        self._sweep()
         with self._lock:
             self._retire(folder.id)
 
@@ -182,7 +206,14 @@ class Store:
 
     def _folders(self) -> Iterator[Folder]:
         if self._collections.is_dir():
-            yield from (Folder(path) for path in sorted(self._collections.glob("vs_*")))
+            folders = map(Folder, sorted(self._collections.glob("vs_*")))
+            yield from (folder for folder in folders if not folder.is_deleted())
+
+    def _sweep(self) -> None:
+        """Remove the files of deleted collections that nobody writes to."""
+        for mark in self._collections.glob("vs_*/DELETED"):
+            with suppress(CollectionBusy), _writing(Folder(mark.parent), mark.parent.name):
+                Folder(mark.parent).remove()
 
     def _find(self, name_or_id: str, group: str | None = None) -> Folder | None:
         folders = list(self._folders())
@@ -192,7 +223,7 @@ class Store:
         by_id = next((folder for folder in folders if folder.id == name_or_id), None)
         if by_id:
             return by_id
-        named = [folder for folder in folders if folder.description().name == name_or_id]
+        named = [folder for folder in folders if folder.path.exists() and folder.description().name == name_or_id]
         return min(named, key=_precedence, default=None)
 
     def _published(self, name_or_id: str, group: str | None = None) -> Folder:
@@ -204,11 +235,16 @@ class Store:
     def _info(self, folder: Folder) -> CollectionInfo:
         for _ in range(_RETRIES):
             number = folder.current()
+            if not number:
+                raise _not_found(folder.id)
             try:
                 return read_info(folder, number)
             except FileNotFoundError:
                 if folder.current() == number:
                     raise damaged(folder.generation(number) / MANIFEST) from None
+            except CorpusError:
+                if folder.current():
+                    raise  # it is still there, so it is damaged
         raise CorpusError(f"The collection {folder.id!r} is replaced faster than it can be read. Ingest less often.")
 
     def _find_or_create(self, name: str, group: str | None) -> Folder:
@@ -216,16 +252,20 @@ class Store:
             found = self._find(name, group)
             if found is not None:
                 return found
-            if not name.strip() or len(name) > _NAME_CHARS or not name.isprintable() or name.startswith("vs_"):
-                raise ConfigError(
-                    f"A collection cannot be named {name!r}. Use 1 to {_NAME_CHARS} printable characters; "
-                    "`vs_` at the front is kept for ids of existing collections."
-                )
+            _check_name(name)
             return create_folder(self._collections, _new_id(), name, group or DEFAULT_GROUP)
 
 
 def _new_id() -> CollectionId:
     return CollectionId(f"vs_{secrets.token_hex(12)}")
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > _NAME_CHARS or not name.isprintable() or name.startswith("vs_"):
+        raise ConfigError(
+            f"A collection cannot be named {name!r}. Use 1 to {_NAME_CHARS} printable characters; "
+            "`vs_` at the front is kept for ids of existing collections."
+        )
 
 
 def _precedence(folder: Folder) -> tuple[bool, str, str]:
@@ -240,7 +280,7 @@ def _writing(folder: Folder, name: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise CorpusError(
+        raise CollectionBusy(
             f"Another ingest is running on collection {name!r}. Wait until it has ended, or end it."
         ) from None
     try:

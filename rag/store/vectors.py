@@ -31,14 +31,18 @@ class VectorIndex:
                 f"The vector index cannot be read: {str(file)!r}. Delete the collection and run `rag ingest` again."
             ) from None
 
-    def search(self, vector: Vectors, k: int) -> tuple[tuple[int, float], ...]:
-        """Up to `k` pairs of chunk number and cosine, best first; equal scores by number."""
-        k = min(k, self._index.ntotal)
+    def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> tuple[tuple[int, float], ...]:
+        """Up to `k` pairs of chunk number and cosine, best first; equal scores by number.
+
+        allowed: the numbers that may be found; None: all. Fewer than `k` are found only if there are fewer.
+        """
+        k = min(k, self._index.ntotal if allowed is None else len(allowed))
         if k < 1:
             return ()
         query = np.ascontiguousarray(vector, np.float32).reshape(1, -1)
-        scores, seqs = self._index.search(query, k)
-        pairs = zip(seqs[0].tolist(), scores[0].tolist(), strict=True)
+        scores, seqs = self._index.search(query, k, params=_only(allowed))
+        # With a selector faiss fills up with -1 where fewer are left than were asked for.
+        pairs = (pair for pair in zip(seqs[0].tolist(), scores[0].tolist(), strict=True) if pair[0] >= 0)
         return tuple(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
 
     def vectors(self, seqs: Sequence[int]) -> Vectors:
@@ -47,6 +51,13 @@ class VectorIndex:
             return np.empty((0, self._index.d), np.float32)
         found: Vectors = self._index.reconstruct_batch(np.asarray(seqs, np.int64))
         return found
+
+
+def _only(allowed: frozenset[int] | None) -> faiss.SearchParameters | None:
+    if allowed is None:
+        return None
+    selector = faiss.IDSelectorBatch(np.fromiter(allowed, np.int64, len(allowed)))
+    return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # its stubs know no arguments
 
 
 def write_index(file: Path, dimensions: int, parts: Iterator[tuple[Sequence[int], Vectors]]) -> None:

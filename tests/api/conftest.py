@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
@@ -12,6 +13,7 @@ import pytest
 import uvicorn
 
 from ingest.pipeline import ingest
+from ingest.uploads import UploadIndexer
 from rag.api.app import create_app
 from rag.api.serve import _announced, _Server
 from rag.api.state import State
@@ -33,6 +35,7 @@ def serving(
     pool: EnginePool | None = None,
     encoder: Encoder | None = None,
     is_announced: bool = False,
+    clock: Callable[[], float] = time.time,
 ) -> Iterator[str]:
     """The URL of a service in a thread of its own, on a real socket: the in-process transport buffers streams.
 
@@ -46,7 +49,10 @@ def serving(
         state = State(settings)
         config = uvicorn.Config(create_app(state), port=0, log_config=None, access_log=False, lifespan="off")
         server = box["server"] = _Server(config)
-        async with open_rooms(settings, pool=pool, encoder=encoder) as rooms, warming(rooms) as warmer:
+        async with (
+            open_rooms(settings, UploadIndexer(settings.ingest), pool=pool, encoder=encoder, clock=clock) as rooms,
+            warming(rooms) as warmer,
+        ):
             state.rooms, state.warmer = rooms, warmer
             task = asyncio.create_task(server.serve())
             while not server.started:  # noqa: ASYNC110 - uvicorn sets a flag and no event
@@ -105,6 +111,7 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
         settings: dict[str, object] | None = None,
         encoder: Encoder | None = None,
         is_announced: bool = False,
+        clock: Callable[[], float] = time.time,
         **engine: object,
     ) -> Iterator[tuple[str, FakeEngine]]:
         info = EngineInfo(model="tiny", source=str(tiny_format), window_tokens=8192, block_size=16, kv_tokens=200_000)
@@ -114,7 +121,11 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
         tree = {**own, **(settings or {})}
         pool = EnginePool([Slot(engine=fake)])
         with serving(
-            load(tree).settings, pool=pool, encoder=encoder or FakeEncoder(), is_announced=is_announced
+            load(tree).settings,
+            pool=pool,
+            encoder=encoder or FakeEncoder(),
+            is_announced=is_announced,
+            clock=clock,
         ) as url:
             yield url, fake
 

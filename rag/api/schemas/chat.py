@@ -11,6 +11,7 @@ from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED
 from rag.api.schemas.text import Text
 from rag.api.schemas.tools import MAX_TOOLS, Choice, ResponseFormat, ToolDefinition, read_choice, read_tools
 from rag.errors import InvalidRequest
+from rag.retrieve.filter import Filter, parse_filter
 from rag.types import Sampling, Tool, ToolChoice
 
 _MAX_MESSAGES = 2048
@@ -29,6 +30,15 @@ class RagOptions(BaseModel):
     top_k: StrictInt | None = Field(None, ge=1, le=1000)
     mode: Literal["auto", "off"] = "auto"
     include: list[Literal["context"]] = []
+    filter: dict[str, object] | None = None
+
+    def document_filter(self) -> Filter | None:
+        """Which documents the prompt may show.
+
+        Raises:
+            InvalidRequest: the filter is none.
+        """
+        return None if self.filter is None else parse_filter(self.filter, param="rag.filter")
 
 
 class CacheOptions(BaseModel):

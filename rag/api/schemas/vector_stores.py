@@ -1,0 +1,253 @@
+"""The bodies of `/v1/vector_stores`, and its objects as OpenAI's clients read them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
+
+from rag.api.schemas.text import Text
+from rag.api.wire import Json
+from rag.library import Member, StoreView, count, created_at
+from rag.retrieve.filter import Filter, is_scalar, parse_filter
+from rag.store import Batch, Cut, FileStatus
+from rag.types import FileId
+
+_MAX_PAIRS = 16
+_KEY_CHARS = 64
+_VALUE_CHARS = 512
+_MAX_FILES = 2000
+_MAX_CREATE_FILES = 500
+_MAX_QUERIES = 32
+
+
+def _check_pairs(pairs: Mapping[str, object]) -> None:
+    if len(pairs) > _MAX_PAIRS:
+        raise ValueError(f"{len(pairs)} pairs, at most {_MAX_PAIRS} are allowed")
+    for key, value in pairs.items():
+        if not 0 < len(key) <= _KEY_CHARS:
+            raise ValueError(f"the key {key[:_KEY_CHARS]!r} must have 1 to {_KEY_CHARS} characters")
+        if isinstance(value, str) and len(value) > _VALUE_CHARS:
+            raise ValueError(f"the value of {key!r} has {len(value)} characters, at most {_VALUE_CHARS} are allowed")
+
+
+def _metadata(pairs: dict[Text, Text]) -> dict[str, str]:
+    _check_pairs(pairs)
+    return pairs
+
+
+def _check_attributes(pairs: object) -> object:
+    """The pairs as they are. Before pydantic looks at them: it would name the members of the union in its errors."""
+    if not isinstance(pairs, dict):
+        return pairs
+    _check_pairs(pairs)
+    for key, value in pairs.items():
+        if not is_scalar(value):
+            raise ValueError(f"the value of {key!r} must be a text, a number, true or false")
+    return pairs
+
+
+Metadata = Annotated[dict[Text, Text], AfterValidator(_metadata)]
+Attributes = Annotated[dict[Text, Text | int | float | bool], BeforeValidator(_check_attributes)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StaticChunking(_Body):
+    """Sizes in tokens of the embedding model."""
+
+    max_chunk_size_tokens: StrictInt = Field(ge=100, le=4096)
+    chunk_overlap_tokens: StrictInt = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.chunk_overlap_tokens > self.max_chunk_size_tokens // 2:
+            raise ValueError("chunk_overlap_tokens must be at most half of max_chunk_size_tokens")
+        return self
+
+
+class ChunkingStrategy(_Body):
+    """How a file is cut."""
+
+    type: Literal["auto", "static"]
+    static: StaticChunking | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.type == "static") != (self.static is not None):
+            raise ValueError('"static" must be given with type "static", and only then')
+        return self
+
+    def cut(self) -> Cut | None:
+        """The sizes asked for; None: the service's own."""
+        if self.static is None:
+            return None
+        return Cut(chunk_tokens=self.static.max_chunk_size_tokens, overlap_tokens=self.static.chunk_overlap_tokens)
+
+
+class ExpiresAfter(_Body):
+    """When a vector store goes by itself."""
+
+    anchor: Literal["last_active_at"]
+    days: StrictInt = Field(ge=1, le=365)
+
+
+class CreateStore(_Body):
+    """A new vector store."""
+
+    name: Text | None = None
+    description: Text | None = Field(None, max_length=_VALUE_CHARS)
+    file_ids: list[Text] = Field([], max_length=_MAX_CREATE_FILES)
+    chunking_strategy: ChunkingStrategy | None = None
+    expires_after: ExpiresAfter | None = None
+    metadata: Metadata | None = None
+
+
+class ModifyStore(_Body):
+    """What changes; what is not there stays."""
+
+    name: Text | None = None
+    expires_after: ExpiresAfter | None = None
+    metadata: Metadata | None = None
+
+
+class AttachFile(_Body):
+    """A file for a vector store."""
+
+    file_id: Text
+    attributes: Attributes | None = None
+    chunking_strategy: ChunkingStrategy | None = None
+
+
+class UpdateFile(_Body):
+    """New attributes, in the place of all old ones."""
+
+    attributes: Attributes | None
+
+
+class CreateBatch(_Body):
+    """Files for a vector store: `file_ids` that share attributes, or `files` with their own."""
+
+    file_ids: list[Text] | None = Field(None, min_length=1, max_length=_MAX_FILES)
+    files: list[AttachFile] | None = Field(None, min_length=1, max_length=_MAX_FILES)
+    attributes: Attributes | None = None
+    chunking_strategy: ChunkingStrategy | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.file_ids is None) == (self.files is None):
+            raise ValueError("give either file_ids or files")
+        return self
+
+    def each(self) -> list[AttachFile]:
+        """The files one by one."""
+        if self.files is not None:
+            return self.files
+        return [
+            AttachFile(file_id=file_id, attributes=self.attributes, chunking_strategy=self.chunking_strategy)
+            for file_id in self.file_ids or ()
+        ]
+
+
+class RankingOptions(_Body):
+    """Which results count. There is one ranker; OpenAI's names for theirs are accepted."""
+
+    ranker: Literal["none", "auto", "default-2024-11-15"] = "auto"
+    score_threshold: float = Field(0.0, ge=0, le=1)
+
+
+class Search(_Body):
+    """A search."""
+
+    query: Text | list[Text]
+    filters: dict[str, object] | None = None
+    max_num_results: StrictInt = Field(10, ge=1, le=50)
+    ranking_options: RankingOptions = RankingOptions()
+    rewrite_query: bool = False  # accepted; queries are searched as they are
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not 0 < len(self.queries()) <= _MAX_QUERIES or not all(query.strip() for query in self.queries()):
+            raise ValueError(f"query must be a text, or 1 to {_MAX_QUERIES} texts; none may be empty")
+        return self
+
+    def queries(self) -> list[str]:
+        """Each query."""
+        return [self.query] if isinstance(self.query, str) else self.query
+
+    def document_filter(self) -> Filter | None:
+        """Which documents may be found.
+
+        Raises:
+            InvalidRequest: the filter is none.
+        """
+        return None if self.filters is None else parse_filter(self.filters, param="filters")
+
+
+def store_json(view: StoreView) -> Json:
+    """A vector store."""
+    facts, created = view.facts, created_at(view.info)
+    days = facts.expires_after_days
+    return {
+        "id": view.info.id,
+        "object": "vector_store",
+        "created_at": created,
+        "name": view.name,
+        "description": facts.description,
+        "usage_bytes": view.usage_bytes,
+        "file_counts": counts_json(view.counts),
+        "status": view.status,
+        "expires_after": None if days is None else {"anchor": "last_active_at", "days": days},
+        "expires_at": facts.expires_at(),
+        "last_active_at": facts.last_active_at or created,
+        "metadata": dict(facts.metadata),
+    }
+
+
+def member_json(member: Member, store_id: str) -> Json:
+    """A file of a vector store."""
+    error = member.error
+    return {
+        "id": member.file_id,
+        "object": "vector_store.file",
+        "usage_bytes": member.usage_bytes,
+        "created_at": member.created_at,
+        "vector_store_id": store_id,
+        "status": member.status.value,
+        "last_error": None if error is None else {"code": error.code, "message": error.message},
+        "chunking_strategy": _cut_json(member.cut),
+        "attributes": dict(member.attributes or {}),
+    }
+
+
+def batch_json(batch: Batch, statuses: Sequence[FileStatus]) -> Json:
+    """A batch of files."""
+    counts = count(statuses)
+    is_working = counts[FileStatus.IN_PROGRESS] > 0
+    status = "in_progress" if is_working else "cancelled" if batch.is_cancelled else "completed"
+    return {
+        "id": batch.id,
+        "object": "vector_store.files_batch",
+        "created_at": batch.created_at,
+        "vector_store_id": batch.store,
+        "status": status,
+        "file_counts": counts_json(counts),
+    }
+
+
+def counts_json(counts: Mapping[FileStatus, int]) -> Json:
+    """How many files are how far."""
+    return {**{status.value: number for status, number in counts.items()}, "total": sum(counts.values())}
+
+
+def deleted_json(object_id: str | FileId, kind: str) -> Json:
+    """That an object is gone."""
+    return {"id": object_id, "object": f"{kind}.deleted", "deleted": True}
+
+
+def _cut_json(cut: Cut | None) -> Json:
+    if cut is None:
+        return {"type": "other"}
+    sizes = {"max_chunk_size_tokens": cut.chunk_tokens, "chunk_overlap_tokens": cut.overlap_tokens}
+    return {"type": "static", "static": sizes}

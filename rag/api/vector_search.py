@@ -1,0 +1,93 @@
+"""`POST /v1/vector_stores/{id}/search`: passages, without a chat model."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from fastapi import APIRouter, Request
+
+from rag.api import sse
+from rag.api.access import CallerDep, find_collection, requires
+from rag.api.body import JsonRoute
+from rag.api.files import blocking
+from rag.api.schemas.vector_stores import Search
+from rag.api.state import RoomsDep
+from rag.api.wire import Json
+from rag.auth import Scope
+from rag.retrieve.filter import Attributes
+from rag.rooms import Rooms
+from rag.store import CollectionInfo, Generation
+from rag.types import FileId, Hit
+
+router = APIRouter(
+    prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
+)
+
+
+@router.post("/{store_id}/search")
+async def search_vector_store(
+    store_id: str, body: Search, request: Request, rooms: RoomsDep, caller: CallerDep
+) -> Json:
+    """The passages nearest to any of the queries, best first."""
+    info = await find_collection(store_id, caller, rooms)
+    await blocking(rooms, partial(rooms.library.refuse_expired, info))
+    data = await sse.while_connected(request, _search(info, body, rooms))
+    return {
+        "object": "vector_store.search_results.page",
+        "search_query": body.queries(),
+        "data": data,
+        "has_more": False,
+        "next_page": None,
+    }
+
+
+async def _search(info: CollectionInfo, body: Search, rooms: Rooms) -> list[Json]:
+    condition = body.document_filter()
+    with rooms.store.pin(info.id) as generation:
+        allowed = await blocking(rooms, partial(rooms.library.allowed, condition, generation))
+        # Each alone: together they would be a conversation.
+        searches = [
+            rooms.retriever.search([query], generation, top_k=body.max_num_results, allowed=allowed)
+            for query in body.queries()
+        ]
+        found = [hits for (hits,) in await asyncio.gather(*searches)]
+        hits = _merged(found, body.ranking_options.score_threshold)[: body.max_num_results]
+        return await blocking(rooms, partial(_results, hits, generation, rooms))
+
+
+def _merged(found: Sequence[Sequence[Hit]], threshold: float) -> list[Hit]:
+    """The hits of all queries, each chunk once with its best score."""
+    best: dict[int, Hit] = {}
+    for hit in (hit for hits in found for hit in hits if _score(hit) >= threshold):
+        if hit.chunk.seq not in best or hit.score > best[hit.chunk.seq].score:
+            best[hit.chunk.seq] = hit
+    return sorted(best.values(), key=lambda hit: (-hit.score, hit.chunk.seq))
+
+
+def _results(hits: Sequence[Hit], generation: Generation, rooms: Rooms) -> list[Json]:
+    """Blocks."""
+    shelf = rooms.library.shelf
+    shelf.facts.touch(generation.info.id, now=rooms.library.now())
+    attributes: dict[FileId, Attributes] = dict(shelf.attachments.attributes(generation.info.id))
+    return [_result(hit, generation, attributes) for hit in hits]
+
+
+def _result(hit: Hit, generation: Generation, attributes: dict[FileId, Attributes]) -> Json:
+    listed, chunk = generation.file_of(hit.chunk), hit.chunk
+    return {
+        "file_id": listed.file_id,
+        "filename": listed.name,
+        "score": _score(hit),
+        "attributes": dict(attributes.get(listed.file_id, {})),
+        "content": [{"type": "text", "text": chunk.text}],
+        "document": chunk.document,
+        "chunk_id": chunk.id,
+        "source_start": chunk.start,
+        "source_end": chunk.end,
+        "anchor": chunk.anchor.as_dict(),
+    }
+
+
+def _score(hit: Hit) -> float:
+    """The cosine similarity, of which OpenAI's scores have no negative half."""
+    return min(max(hit.score, 0.0), 1.0)
