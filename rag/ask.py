@@ -50,12 +50,12 @@ class Ask:
     """One request for an answer."""
 
     messages: tuple[Message, ...]
+    meter: Meter  # no default: an answer that nobody pays for must not come about by leaving something out
     request_id: str
     collection: str | None = "default"  # name or id; None: the bare model, nothing retrieved
     top_k: int | None = None  # None: the setting retrieve.top_k
     sampling: Sampling = field(default_factory=Sampling)
     group: str = DEFAULT_GROUP
-    meter: Meter = field(default_factory=Unmetered)
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
     filter: Filter | None = None  # which documents the prompt may show; None: all

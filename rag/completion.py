@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from rag.ask import Meter, Unmetered
+from rag.ask import Meter
 from rag.clock import Clock
 from rag.errors import ContextTooLong, EngineTimeout
 from rag.rooms import Rooms, cache_salt
@@ -22,7 +22,7 @@ class CompletionAsk:
     request_id: str
     sampling: Sampling
     group: str
-    meter: Meter = field(default_factory=Unmetered)
+    meter: Meter
 
 
 async def complete(ask: CompletionAsk, rooms: Rooms) -> AsyncGenerator[tuple[int, Delta], None]:
