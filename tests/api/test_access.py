@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 
 import httpx2
@@ -20,6 +20,7 @@ from rag.cli.frame import run
 from rag.settings import Settings
 from rag.store import Grant, KeyStore, Store
 
+NO_ID = "0" * 32
 CHAT, EMBEDDINGS, INGEST, ADMIN = Scope
 ASK = {"model": "tiny", "messages": [{"role": "user", "content": "How is the station installed?"}]}
 
@@ -68,18 +69,18 @@ def routes() -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A service with keys, and a chunk that is group g's alone."""
+    """A service with keys, and things that are group g's alone."""
 
     url: str
-    chunk: str
     own: str  # a key of group g with every scope but admin
     keys: dict[str, str]
+    things: dict[str, str]  # ids by the placeholder that stands for them in `Access.foreign`
 
     def call(
         self, route: str, key: str | None, path: str | None = None, body: dict[str, object] | None = None
     ) -> httpx2.Response:
         method, pattern = route.split(" ", 1)
-        where = (path or re.sub(r"\{[^}]*\}", "tiny", pattern)).replace("{chunk}", self.chunk)
+        where = path.format(**self.things) if path else re.sub(r"\{[^}]*\}", "tiny", pattern)
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         return httpx2.request(method, self.url + where, json=body, headers=headers, timeout=30)
 
@@ -98,7 +99,7 @@ def world(serve_fake, copy_data, key_in, tmp_path_factory: pytest.TempPathFactor
     with closing(Keys(KeyStore(data_dir))) as keys:
         keys.revoke(made["revoked"])
     with serve_fake("At 90 seconds.", settings={"data_dir": data_dir}) as (url, _):
-        yield World(url, chunk, make_key("chat", "embeddings", "ingest", group="g"), made)
+        yield World(url, make_key("chat", "embeddings", "ingest", group="g"), made, {"chunk": chunk})
 
 
 def test_every_route_says_here_who_may_call_it() -> None:
@@ -149,10 +150,10 @@ def test_what_another_group_has_is_not_there(world) -> None:
         assert foreign.status_code == 404, route
         if ADMIN not in access.scopes:
             assert world.call(route, world.own, path, body).status_code == 200, route
-        nothing = world.call(route, key, path.replace("{chunk}", "0" * 32), _renamed(body))
+        nothing = world.call(route, key, path.format(**dict.fromkeys(world.things, NO_ID)), _renamed(body))
         assert nothing.status_code == 404, route
-        said = foreign.text.replace(world.chunk, "X").replace("secret", "X")
-        assert said == nothing.text.replace("0" * 32, "X").replace("nothing", "X"), route
+        said = reduce(lambda text, thing: text.replace(thing, NO_ID), world.things.values(), foreign.text)
+        assert said.replace("'secret'", "'nothing'") == nothing.text, route
 
 
 def _renamed(body: dict[str, object] | None) -> dict[str, object] | None:
