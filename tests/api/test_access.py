@@ -1,5 +1,6 @@
 """Who may call what: every route of the application, with every kind of key."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -25,36 +26,53 @@ CHAT, EMBEDDINGS, INGEST, ADMIN = Scope
 ASK = {"model": "tiny", "messages": [{"role": "user", "content": "How is the station installed?"}]}
 
 
+Named = tuple[str, dict[str, object] | None]  # path and body that name something of group g
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Who may call a route.
 
-    scopes: one of them is needed; none: any key will do. body: what is sent. foreign: path and body that name
-    something of group g, which group g is answered and everyone else is told does not exist; None: the route names
-    nothing that belongs to anyone.
+    scopes: one of them is needed; none: any key will do. body: what is sent. foreign: requests that name something of
+    group g, which group g is answered and everyone else is told does not exist; none: the route names nothing that
+    belongs to anyone.
     """
 
     scopes: tuple[Scope, ...] = ()
     body: dict[str, object] | None = None
-    foreign: tuple[str, dict[str, object] | None] | None = None
+    foreign: tuple[Named, ...] = ()
 
 
-# Every route there is. A new one fails here until it says who may call it.
+SECRET = {"rag": {"collection": "secret"}}
+RESPONSE = {"model": "tiny", "input": "How is the station installed?"}
+CONTINUED = {**RESPONSE, **SECRET, "previous_response_id": "{response}"}
+
+# Every route there is, those that delete last. A new one fails here until it says who may call it.
 ROUTES: dict[str, Access] = {
-    "POST /v1/chat/completions": Access(
-        (CHAT,), ASK, ("/v1/chat/completions", {**ASK, "rag": {"collection": "secret"}})
-    ),
+    "POST /v1/chat/completions": Access((CHAT,), ASK, (("/v1/chat/completions", {**ASK, **SECRET}),)),
     "POST /v1/completions": Access((CHAT,), {"model": "tiny", "prompt": "The station"}),
+    "POST /v1/responses": Access(
+        (CHAT,), RESPONSE, (("/v1/responses", {**RESPONSE, **SECRET}), ("/v1/responses", CONTINUED))
+    ),
+    "POST /v1/responses/input_tokens": Access(
+        (CHAT,), RESPONSE, (("/v1/responses/input_tokens", {**RESPONSE, "previous_response_id": "{response}"}),)
+    ),
+    "GET /v1/responses/{response_id}": Access((CHAT,), None, (("/v1/responses/{response}", None),)),
+    "GET /v1/responses/{response_id}/input_items": Access(
+        (CHAT,), None, (("/v1/responses/{response}/input_items", None),)
+    ),
+    "POST /v1/responses/{response_id}/cancel": Access((CHAT,), None, (("/v1/responses/{response}/cancel", None),)),
     "POST /v1/embeddings": Access((EMBEDDINGS,), {"model": "fake", "input": "A station."}),
     "GET /v1/models": Access((CHAT, EMBEDDINGS)),
     "GET /v1/models/{model:path}": Access((CHAT, EMBEDDINGS)),
-    "GET /v1/sources/{chunk_id}": Access((CHAT,), None, ("/v1/sources/{chunk}", None)),
-    "GET /v1/sources/{chunk_id}/document": Access((CHAT,), None, ("/v1/sources/{chunk}/document", None)),
-    "POST /warm": Access((ADMIN,), {}, ("/warm", {"collection": "secret"})),
+    "GET /v1/sources/{chunk_id}": Access((CHAT,), None, (("/v1/sources/{chunk}", None),)),
+    "GET /v1/sources/{chunk_id}/document": Access((CHAT,), None, (("/v1/sources/{chunk}/document", None),)),
+    "POST /warm": Access((ADMIN,), {}, (("/warm", {"collection": "secret"}),)),
     "GET /metrics": Access((ADMIN,)),
     "GET /docs": Access(),
     "GET /docs/oauth2-redirect": Access(),
     "GET /openapi.json": Access(),
+    "DELETE /v1/responses/{response_id}": Access((CHAT,), None, (("/v1/responses/{response}", None),)),
 }
 WITHOUT_KEY = {"GET /health", "GET /ready"}
 
@@ -76,13 +94,22 @@ class World:
     keys: dict[str, str]
     things: dict[str, str]  # ids by the placeholder that stands for them in `Access.foreign`
 
-    def call(
-        self, route: str, key: str | None, path: str | None = None, body: dict[str, object] | None = None
-    ) -> httpx2.Response:
+    def call(self, route: str, key: str | None, body: dict[str, object] | None = None) -> httpx2.Response:
+        """A route as it is, with some word where its path has a parameter."""
         method, pattern = route.split(" ", 1)
-        where = path.format(**self.things) if path else re.sub(r"\{[^}]*\}", "tiny", pattern)
+        return self._send(method, re.sub(r"\{[^}]*\}", "tiny", pattern), key, body)
+
+    def name(self, route: str, key: str, named: Named, things: dict[str, str]) -> httpx2.Response:
+        """A route with things named in path and body."""
+        path, body = named
+        sent = json.dumps(body).replace("secret", things["secret"])
+        for name, thing in things.items():
+            sent = sent.replace(f"{{{name}}}", thing)
+        return self._send(route.split(" ", 1)[0], path.format(**things), key, json.loads(sent))
+
+    def _send(self, method: str, path: str, key: str | None, body: object) -> httpx2.Response:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
-        return httpx2.request(method, self.url + where, json=body, headers=headers, timeout=30)
+        return httpx2.request(method, self.url + path, json=body, headers=headers, timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +126,10 @@ def world(serve_fake, copy_data, key_in, tmp_path_factory: pytest.TempPathFactor
     with closing(Keys(KeyStore(data_dir))) as keys:
         keys.revoke(made["revoked"])
     with serve_fake("At 90 seconds.", settings={"data_dir": data_dir}) as (url, _):
-        yield World(url, make_key("chat", "embeddings", "ingest", group="g"), made, {"chunk": chunk})
+        own = make_key("chat", "embeddings", "ingest", group="g")
+        with OpenAI(base_url=f"{url}/v1", api_key=own, max_retries=0) as client:
+            response = client.responses.create(**RESPONSE, extra_body=SECRET).id
+        yield World(url, own, made, {"secret": "secret", "chunk": chunk, "response": response})
 
 
 def test_every_route_says_here_who_may_call_it() -> None:
@@ -141,27 +171,17 @@ def test_a_route_is_refused_to_a_key_without_its_scope_by_name(world) -> None:
 
 
 def test_what_another_group_has_is_not_there(world) -> None:
+    unreal = dict.fromkeys(world.things, NO_ID)
     for route, access in ROUTES.items():
-        if access.foreign is None:
-            continue
-        path, body = access.foreign
-        key = world.keys[access.scopes[0].value]
-        foreign = world.call(route, key, path, body)
-        assert foreign.status_code == 404, route
-        if ADMIN not in access.scopes:
-            assert world.call(route, world.own, path, body).status_code == 200, route
-        nothing = world.call(route, key, path.format(**dict.fromkeys(world.things, NO_ID)), _renamed(body))
-        assert nothing.status_code == 404, route
-        said = reduce(lambda text, thing: text.replace(thing, NO_ID), world.things.values(), foreign.text)
-        assert said.replace("'secret'", "'nothing'") == nothing.text, route
-
-
-def _renamed(body: dict[str, object] | None) -> dict[str, object] | None:
-    if body is None:
-        return None
-    if "rag" in body:
-        return {**body, "rag": {"collection": "nothing"}}
-    return {**body, "collection": "nothing"}
+        for named in access.foreign:
+            key = world.keys[access.scopes[0].value]
+            foreign = world.name(route, key, named, world.things)
+            nothing = world.name(route, key, named, unreal)
+            assert (foreign.status_code, nothing.status_code) == (404, 404), route
+            said = reduce(lambda text, thing: text.replace(thing, NO_ID), world.things.values(), foreign.text)
+            assert said == nothing.text, route  # but for the name that was sent, nothing tells them apart
+            if ADMIN not in access.scopes:
+                assert world.name(route, world.own, named, world.things).status_code in {200, 400}, route
 
 
 def test_probes_need_no_key_and_learn_nothing(world) -> None:
