@@ -56,3 +56,19 @@ async def find_collection(name_or_id: str, caller: Caller, rooms: Rooms, *, para
             code="collection_not_found",
         )
     return found
+
+
+async def find_own_collection(name_or_id: str, caller: Caller, rooms: Rooms) -> CollectionInfo:
+    """The collection of this name or id, to be changed.
+
+    Raises:
+        NotFound: as `find_collection`.
+        NotAllowed: it belongs to another group, and the key may only read it.
+    """
+    found = await find_collection(name_or_id, caller, rooms)
+    if not caller.may_change(found.group):
+        raise NotAllowed(
+            f"The collection {name_or_id!r} belongs to another access group: this key may read it and not change it. "
+            "Use a key of its group."
+        )
+    return found

@@ -4,7 +4,7 @@ from functools import partial
 
 from fastapi import APIRouter, Response
 
-from rag.api.access import CallerDep, find_collection, requires
+from rag.api.access import CallerDep, find_collection, find_own_collection, requires
 from rag.api.body import JsonRoute
 from rag.api.files import blocking
 from rag.api.paging import PagingDep
@@ -21,7 +21,7 @@ from rag.store import Batch, CollectionInfo, FileStatus
 reading = APIRouter(
     prefix="/v1/vector_stores/{store_id}/file_batches",
     tags=["vector stores"],
-    dependencies=[requires(Scope.CHAT)],
+    dependencies=[requires(Scope.CHAT, Scope.INGEST)],
     route_class=JsonRoute,
 )
 changing = APIRouter(
@@ -37,7 +37,7 @@ async def create_file_batch(
     store_id: str, body: CreateBatch, response: Response, rooms: RoomsDep, caller: CallerDep
 ) -> Json:
     """The batch; its files are indexed in the background."""
-    info = await find_collection(store_id, caller, rooms)
+    info = await find_own_collection(store_id, caller, rooms)
     files = await attachments(body.each(), caller, rooms)
     await blocking(rooms, partial(rooms.library.attach, info, files))
     add = partial(rooms.library.shelf.batches.add, info.id, [each.file_id for each in files], now=rooms.library.now())
@@ -60,7 +60,8 @@ async def cancel_file_batch(
     store_id: str, batch_id: str, response: Response, rooms: RoomsDep, caller: CallerDep
 ) -> Json:
     """The batch, of which nothing more is indexed. What is indexed already stays."""
-    info, batch = await _find(store_id, batch_id, caller, rooms)
+    info = await find_own_collection(store_id, caller, rooms)
+    _, batch = await _find(info.id, batch_id, caller, rooms)
     await blocking(rooms, partial(rooms.library.shelf.batches.cancel, batch))
     _, batch = await _find(info.id, batch_id, caller, rooms)
     return await _answer(batch, response, rooms)

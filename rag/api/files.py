@@ -22,7 +22,9 @@ from rag.library import created_at
 from rag.rooms import Rooms
 from rag.store import CollectionInfo, Incoming, Listed, StoredFile
 
-reading = APIRouter(prefix="/v1/files", tags=["files"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute)
+reading = APIRouter(
+    prefix="/v1/files", tags=["files"], dependencies=[requires(Scope.CHAT, Scope.INGEST)], route_class=JsonRoute
+)
 changing = APIRouter(prefix="/v1/files", tags=["files"], dependencies=[requires(Scope.INGEST)], route_class=JsonRoute)
 
 Result = TypeVar("Result")

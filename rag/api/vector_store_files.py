@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from rag.api.access import CallerDep, find_collection, requires
+from rag.api.access import CallerDep, find_collection, find_own_collection, requires
 from rag.api.body import JsonRoute
 from rag.api.files import blocking
 from rag.api.paging import PagingDep
@@ -23,7 +23,7 @@ from rag.types import CollectionId
 reading = APIRouter(
     prefix="/v1/vector_stores/{store_id}/files",
     tags=["vector stores"],
-    dependencies=[requires(Scope.CHAT)],
+    dependencies=[requires(Scope.CHAT, Scope.INGEST)],
     route_class=JsonRoute,
 )
 changing = APIRouter(
@@ -43,7 +43,7 @@ Wanted = Annotated[Literal["in_progress", "completed", "failed", "cancelled"] | 
 @changing.post("")
 async def attach_file(store_id: str, body: AttachFile, response: Response, rooms: RoomsDep, caller: CallerDep) -> Json:
     """The file in the vector store; it is indexed in the background."""
-    info = await find_collection(store_id, caller, rooms)
+    info = await find_own_collection(store_id, caller, rooms)
     files = await attachments([body], caller, rooms)
     await blocking(rooms, partial(rooms.library.attach, info, files))
     rooms.indexing.wake()
@@ -87,7 +87,7 @@ async def update_vector_store_file(
     store_id: str, file_id: str, body: UpdateFile, rooms: RoomsDep, caller: CallerDep
 ) -> Json:
     """The file with its new attributes."""
-    info = await find_collection(store_id, caller, rooms)
+    info = await find_own_collection(store_id, caller, rooms)
     member = await blocking(rooms, partial(rooms.library.set_attributes, info, file_id, body.attributes))
     return member_json(member, info.id)
 
@@ -95,7 +95,7 @@ async def update_vector_store_file(
 @changing.delete("/{file_id}")
 async def detach_file(store_id: str, file_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
     """That the file has left the vector store. The file itself stays."""
-    info = await find_collection(store_id, caller, rooms)
+    info = await find_own_collection(store_id, caller, rooms)
     await blocking(rooms, partial(rooms.library.detach, info, file_id))
     rooms.indexing.wake()
     await _until_gone(info.id, file_id, rooms)

@@ -4,7 +4,7 @@ from functools import partial
 
 from fastapi import APIRouter
 
-from rag.api.access import CallerDep, find_collection, requires, visible_collections
+from rag.api.access import CallerDep, find_collection, find_own_collection, requires, visible_collections
 from rag.api.body import JsonRoute
 from rag.api.files import blocking, find_upload
 from rag.api.paging import PagingDep
@@ -18,7 +18,10 @@ from rag.rooms import Rooms
 from rag.store import NewAttachment
 
 reading = APIRouter(
-    prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
+    prefix="/v1/vector_stores",
+    tags=["vector stores"],
+    dependencies=[requires(Scope.CHAT, Scope.INGEST)],
+    route_class=JsonRoute,
 )
 changing = APIRouter(
     prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.INGEST)], route_class=JsonRoute
@@ -74,7 +77,7 @@ async def retrieve_vector_store(store_id: str, rooms: RoomsDep, caller: CallerDe
 @changing.post("/{store_id}")
 async def modify_vector_store(store_id: str, body: ModifyStore, rooms: RoomsDep, caller: CallerDep) -> Json:
     """The vector store as it is from now on."""
-    info = await find_collection(store_id, caller, rooms)
+    info = await find_own_collection(store_id, caller, rooms)
     given = body.model_fields_set
 
     def modify() -> None:
@@ -97,7 +100,7 @@ async def modify_vector_store(store_id: str, body: ModifyStore, rooms: RoomsDep,
 @changing.delete("/{store_id}")
 async def delete_vector_store(store_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
     """That the vector store is gone. Its files stay."""
-    info = await find_collection(store_id, caller, rooms)
+    info = await find_own_collection(store_id, caller, rooms)
     await blocking(rooms, partial(rooms.library.delete, info))
     return deleted_json(info.id, "vector_store")
 

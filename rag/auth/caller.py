@@ -13,7 +13,7 @@ class Scope(StrEnum):
 
     CHAT = "chat"  # chat, completions, responses, search, sources
     EMBEDDINGS = "embeddings"
-    INGEST = "ingest"  # files and vector stores: create, change, delete
+    INGEST = "ingest"  # files and vector stores: create, change, delete, and see how far that is
     ADMIN = "admin"  # metrics, readiness in full, warming
 
 
@@ -40,6 +40,10 @@ class Caller:
             return group == self.group
         # By name only within the group: another group could give one of its collections the same name.
         return collection_id in self.collections or (group == self.group and name in self.collections)
+
+    def may_change(self, group: str) -> bool:
+        """Whether a collection that belongs to `group` is this caller's to change: others are only read."""
+        return self.key_id is None or group == self.group
 
 
 NOBODY = Caller(key_id="", scopes=frozenset(), collections=frozenset())  # without a key, on a route that needs none

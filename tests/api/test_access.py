@@ -47,6 +47,9 @@ SECRET = {"rag": {"collection": "secret"}}
 RESPONSE = {"model": "tiny", "input": "How is the station installed?"}
 CONTINUED = {**RESPONSE, **SECRET, "previous_response_id": "{response}"}
 
+STORE = "/v1/vector_stores/{store}"
+READS, CHANGES = (CHAT, INGEST), (INGEST,)
+
 # Every route there is, those that delete last. A new one fails here until it says who may call it.
 ROUTES: dict[str, Access] = {
     "POST /v1/chat/completions": Access((CHAT,), ASK, (("/v1/chat/completions", {**ASK, **SECRET}),)),
@@ -67,12 +70,49 @@ ROUTES: dict[str, Access] = {
     "GET /v1/models/{model:path}": Access((CHAT, EMBEDDINGS)),
     "GET /v1/sources/{chunk_id}": Access((CHAT,), None, (("/v1/sources/{chunk}", None),)),
     "GET /v1/sources/{chunk_id}/document": Access((CHAT,), None, (("/v1/sources/{chunk}/document", None),)),
+    "POST /v1/files": Access(CHANGES),
+    "GET /v1/files": Access(READS),
+    "GET /v1/files/{file_id}": Access(READS, None, (("/v1/files/{file}", None),)),
+    "GET /v1/files/{file_id}/content": Access(READS, None, (("/v1/files/{file}/content", None),)),
+    "POST /v1/vector_stores": Access(CHANGES, {"name": "new"}, (("/v1/vector_stores", {"file_ids": ["{file}"]}),)),
+    "GET /v1/vector_stores": Access(READS),
+    "GET /v1/vector_stores/{store_id}": Access(READS, None, ((STORE, None),)),
+    "POST /v1/vector_stores/{store_id}": Access(CHANGES, {}, ((STORE, {"metadata": {"a": "b"}}),)),
+    "POST /v1/vector_stores/{store_id}/search": Access(
+        (CHAT,), {"query": "How?"}, ((f"{STORE}/search", {"query": "How?"}),)
+    ),
+    "POST /v1/vector_stores/{store_id}/files": Access(
+        CHANGES, {"file_id": "none"}, ((f"{STORE}/files", {"file_id": "{file}"}),)
+    ),
+    "GET /v1/vector_stores/{store_id}/files": Access(READS, None, ((f"{STORE}/files", None),)),
+    "GET /v1/vector_stores/{store_id}/files/{file_id}": Access(READS, None, ((f"{STORE}/files/{{file}}", None),)),
+    "GET /v1/vector_stores/{store_id}/files/{file_id}/content": Access(
+        READS, None, ((f"{STORE}/files/{{file}}/content", None),)
+    ),
+    "POST /v1/vector_stores/{store_id}/files/{file_id}": Access(
+        CHANGES, {"attributes": {}}, ((f"{STORE}/files/{{file}}", {"attributes": {"a": "b"}}),)
+    ),
+    "POST /v1/vector_stores/{store_id}/file_batches": Access(
+        CHANGES, {"file_ids": ["none"]}, ((f"{STORE}/file_batches", {"file_ids": ["{file}"]}),)
+    ),
+    "GET /v1/vector_stores/{store_id}/file_batches/{batch_id}": Access(
+        READS, None, ((f"{STORE}/file_batches/{{batch}}", None),)
+    ),
+    "GET /v1/vector_stores/{store_id}/file_batches/{batch_id}/files": Access(
+        READS, None, ((f"{STORE}/file_batches/{{batch}}/files", None),)
+    ),
+    "POST /v1/vector_stores/{store_id}/file_batches/{batch_id}/cancel": Access(
+        CHANGES, None, ((f"{STORE}/file_batches/{{batch}}/cancel", None),)
+    ),
     "POST /warm": Access((ADMIN,), {}, (("/warm", {"collection": "secret"}),)),
     "GET /metrics": Access((ADMIN,)),
     "GET /docs": Access(),
     "GET /docs/oauth2-redirect": Access(),
     "GET /openapi.json": Access(),
     "DELETE /v1/responses/{response_id}": Access((CHAT,), None, (("/v1/responses/{response}", None),)),
+    "DELETE /v1/vector_stores/{store_id}/files/{file_id}": Access(CHANGES, None, ((f"{STORE}/files/{{file}}", None),)),
+    "DELETE /v1/vector_stores/{store_id}": Access(CHANGES, None, ((STORE, None),)),
+    "DELETE /v1/files/{file_id}": Access(CHANGES, None, (("/v1/files/{file}", None),)),
 }
 WITHOUT_KEY = {"GET /health", "GET /ready"}
 
@@ -91,8 +131,10 @@ class World:
 
     url: str
     own: str  # a key of group g with every scope but admin
+    granted: str  # a key of group h that may read one collection of group g
     keys: dict[str, str]
     things: dict[str, str]  # ids by the placeholder that stands for them in `Access.foreign`
+    client: httpx2.Client
 
     def call(self, route: str, key: str | None, body: dict[str, object] | None = None) -> httpx2.Response:
         """A route as it is, with some word where its path has a parameter."""
@@ -109,7 +151,7 @@ class World:
 
     def _send(self, method: str, path: str, key: str | None, body: object) -> httpx2.Response:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
-        return httpx2.request(method, self.url + path, json=body, headers=headers, timeout=30)
+        return self.client.request(method, path, json=body, headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +170,15 @@ def world(serve_fake, copy_data, key_in, tmp_path_factory: pytest.TempPathFactor
     with serve_fake("At 90 seconds.", settings={"data_dir": data_dir}) as (url, _):
         own = make_key("chat", "embeddings", "ingest", group="g")
         with OpenAI(base_url=f"{url}/v1", api_key=own, max_retries=0) as client:
-            response = client.responses.create(**RESPONSE, extra_body=SECRET).id
-        yield World(url, own, made, {"secret": "secret", "chunk": chunk, "response": response})
+            things = {"secret": "secret", "chunk": chunk}
+            things["response"] = client.responses.create(**RESPONSE, extra_body=SECRET).id
+            things["file"] = client.files.create(file=("notes.md", b"# Notes"), purpose="user_data").id
+            things["store"] = client.vector_stores.create(name="notes").id
+            things["batch"] = client.vector_stores.file_batches.create(things["store"], file_ids=[things["file"]]).id
+            client.vector_stores.file_batches.poll(things["batch"], vector_store_id=things["store"])
+        granted = make_key(group="h", collections=[Grant(name="notes", id=things["store"])])
+        with httpx2.Client(base_url=url, timeout=60) as plain:
+            yield World(url, own, granted, made, things, plain)
 
 
 def test_every_route_says_here_who_may_call_it() -> None:
@@ -170,6 +219,24 @@ def test_a_route_is_refused_to_a_key_without_its_scope_by_name(world) -> None:
             assert repr(access.scopes[0].value) in error["message"], (route, scope)
 
 
+def test_no_listing_names_what_another_group_has(world) -> None:
+    for route, name in (("GET /v1/files", "file"), ("GET /v1/vector_stores", "store")):
+        assert world.things[name] in world.call(route, world.own).text
+    for route, access in ROUTES.items():
+        for scope in access.scopes or Scope:
+            answer = world.call(route, world.keys[scope.value], access.body)
+            named = [name for name, thing in world.things.items() if name != "secret" and thing in answer.text]
+            assert named == [], route
+
+
+def test_a_collection_that_another_group_grants_is_read_and_not_changed(world) -> None:
+    for route, access in ROUTES.items():
+        for named in access.foreign:
+            if named[0].startswith(STORE):
+                answer = world.name(route, world.granted, named, world.things)
+                assert answer.status_code == (403 if access.scopes == CHANGES else 200), route
+
+
 def test_what_another_group_has_is_not_there(world) -> None:
     unreal = dict.fromkeys(world.things, NO_ID)
     for route, access in ROUTES.items():
@@ -191,7 +258,7 @@ def test_probes_need_no_key_and_learn_nothing(world) -> None:
     assert world.call("GET /ready", world.keys["wrong"]).status_code == 401
     full = world.call("GET /ready", world.keys["admin"]).json()
     assert full["engines"][0]["state"] == "ready"
-    assert full["collections"] == []  # of its own group
+    assert not {"default", "secret"} & {each["name"] for each in full["collections"]}  # of its own group alone
 
 
 def test_openais_client_sees_its_own_exceptions(world) -> None:
