@@ -55,7 +55,8 @@ def parse_form(fields: Mapping[str, str]) -> FileForm:
         return FileForm.model_validate(tree)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError([{**detail, "loc": ("body", *detail["loc"])} for detail in details]) from None
+        errors = [{**detail, "loc": ("body", *detail["loc"])} for detail in details]
+        raise RequestValidationError(errors, body=tree) from None
 
 
 def file_json(stored: StoredFile) -> Json:
