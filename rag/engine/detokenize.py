@@ -30,10 +30,8 @@ class Detokenizer:
         special_tokens: whether control tokens have a text.
         """
         tail = [token_id for token_id in prompt[-_TAIL:] if 0 <= token_id <= _LARGEST]
-        if tokenizer.decode(tail, skip_special_tokens=not special_tokens).endswith(
-            _HALF
-        ):  # else it would come out with the answer
-            tail = []
+        if tokenizer.decode(tail, skip_special_tokens=not special_tokens).endswith(_HALF):
+            tail = []  # else it would come out with the answer: vLLM 0.32 writes the whole prompt there
         self._tokenizer = tokenizer
         self._special_tokens = special_tokens
         self._stream = DecodeStream(ids=tail, skip_special_tokens=not special_tokens)
