@@ -55,6 +55,7 @@ class Ask:
     top_k: int | None = None  # None: the setting retrieve.top_k
     sampling: Sampling = field(default_factory=Sampling)
     group: str = DEFAULT_GROUP
+    is_cut: bool = False  # the oldest turns go where the conversation does not fit; otherwise it is refused
     meter: Meter = field(default_factory=Unmetered)
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
@@ -112,6 +113,7 @@ class Report:
     generation: int | None
     prompt: Prompt
     hits: tuple[Hit, ...]
+    n_turns_dropped: int  # the oldest, for which there was no room
     reuse: Reuse
     timings_ms: dict[str, float]
 

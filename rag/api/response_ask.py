@@ -17,6 +17,7 @@ from rag.errors import AskError, InvalidRequest
 from rag.rooms import Rooms
 
 _DEFAULT = "default"
+_TRUNCATION = {"refuse": "disabled", "truncate": "auto"}  # the setting in OpenAI's words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ async def asked(
         meter=caller.meter,
         top_k=(search.max_num_results if search else None) or body.rag.top_k,
         sampling=body.sampling(),
+        is_cut=(body.truncation or _TRUNCATION[rooms.settings.server.history_overflow]) == "auto",
         tools=tools.functions,
         tool_choice=body.read_choice(tools),
     )

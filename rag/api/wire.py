@@ -66,6 +66,8 @@ def rag_json(report: Report, sources_url: str, *, context: bool) -> Json:
         "timings_ms": {name: round(value, 3) for name, value in report.timings_ms.items()},
         "markers_removed": sum(choice.n_markers_removed for choice in report.choices),
     }
+    if report.n_turns_dropped:
+        body["turns_dropped"] = report.n_turns_dropped
     if context:
         body["context"] = [_shown_json(shown) for shown in report.prompt.shown]
     return body

@@ -337,3 +337,42 @@ def test_log_probabilities_are_told_when_included(service, client) -> None:
     streamed = [token for event in events for token in event.get("logprobs", [])]
     assert [token["token"] for token in streamed] == [token.token for token in told]
     assert create(client).output[0].content[0].logprobs == []
+
+
+def long_talk(n_turns: int) -> list[dict]:
+    turns = [
+        ({"role": "user", "content": f"{n} " + "word " * 400}, {"role": "assistant", "content": "Yes."})
+        for n in range(n_turns)
+    ]
+    return [*(message for turn in turns for message in turn), {"role": "user", "content": QUESTION}]
+
+
+def test_a_conversation_that_does_not_fit_loses_its_oldest_turns_when_told_to(service, client) -> None:
+    fits = create(client, long_talk(5), truncation="auto")
+    assert (fits.truncation, "turns_dropped" in fits.model_extra["rag"]) == ("auto", False)
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(client, long_talk(20))
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "input")
+    for talk, model in ((long_talk(20), "tiny"), (long_talk(20), "tiny:plain")):
+        cut = client.responses.create(model=model, input=talk, truncation="auto")
+        assert cut.model_extra["rag"]["turns_dropped"] in (4, 8, 16)
+        assert cut.usage.input_tokens < 8192
+    # The next turn is cut at the same place, so its prompt extends this one's.
+    again = [*long_talk(20), {"role": "assistant", "content": cut.output_text}, {"role": "user", "content": "And?"}]
+    longer = client.responses.create(model="tiny:plain", input=again, truncation="auto")
+    assert longer.model_extra["rag"]["turns_dropped"] == cut.model_extra["rag"]["turns_dropped"]
+    assert longer.usage.input_tokens_details.cached_tokens >= cut.usage.input_tokens - 2 * 16
+    with pytest.raises(openai.BadRequestError):
+        create(client, "word " * 9000, truncation="auto")  # a question is never cut
+
+
+def test_the_setting_cuts_where_the_request_does_not_say(serve_fake) -> None:
+    with (
+        serve_fake(ANSWER, settings={"server": {"history_overflow": "truncate"}}) as (url, _),
+        OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
+    ):
+        chat = client.chat.completions.create(model="tiny", messages=long_talk(20))
+        response = create(client, long_talk(20))
+        assert chat.model_extra["rag"]["turns_dropped"] == response.model_extra["rag"]["turns_dropped"] > 0
+        with pytest.raises(openai.BadRequestError):
+            create(client, long_talk(20), truncation="disabled")

@@ -60,6 +60,7 @@ def report(finish_reason: str = "stop", text: str = "Five days. [1]", calls: tup
         generation=7,
         prompt=Prompt(token_ids=(1,) * 40, segments=(Segment(name="tail", n_tokens=40),), shown=(), layout="1"),
         hits=(HIT,),
+        n_turns_dropped=0,
         reuse=Reuse(
             prompt_tokens=40,
             predicted_cached_tokens=32,
