@@ -1,5 +1,6 @@
 """What goes into the pipeline, and what comes out of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -7,6 +8,7 @@ from rag.retrieve.filter import Filter
 from rag.types import (
     DEFAULT_GROUP,
     CallDelta,
+    ChunkId,
     Citation,
     Hit,
     Logprob,
@@ -14,6 +16,7 @@ from rag.types import (
     Prompt,
     Sampling,
     Segment,
+    SourceFile,
     Tool,
     ToolCall,
     ToolChoice,
@@ -60,6 +63,8 @@ class Ask:
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
     filter: Filter | None = None  # which documents the prompt may show; None: all
+    min_score: float | None = None  # what scores less is not found; None: everything is
+    wants_files: bool = False  # `Found` says which files the chunks are of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,7 @@ class Found:
 
     query: str
     hits: tuple[Hit, ...]
+    files: Mapping[ChunkId, SourceFile]  # of all chunks that were found or are shown, if the ask wants them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The path of a request. README.md, "The life of a request", tells the same story in words."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from rag.ledger import account, count
 from rag.plan import n_earlier_turns, without_oldest
 from rag.rooms import Rooms, cache_salt
 from rag.store import Generation
-from rag.types import Delta, Sampling, Usage
+from rag.types import ChunkId, Delta, Sampling, SourceFile, Usage
 
 
 async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
@@ -104,13 +104,19 @@ async def _prompt(
         first=len(before.turns),
         allowed=allowed,
     )
+    if ask.min_score is not None:
+        hits = [tuple(hit for hit in found if hit.score >= ask.min_score) for found in hits]
     clock.lap("retrieve")
     await rooms.pool.some_ready(clock.wait_s())
     composed = await loop.run_in_executor(
         rooms.executor, compose, ask, dialogue, before, hits, allowed, salt, generation, rooms
     )
+    files: Mapping[ChunkId, SourceFile] = {}
+    if ask.wants_files:
+        chunks = [hit.chunk for hit in hits[-1]] + [shown.chunk for shown in composed.prompt.shown]
+        files = await loop.run_in_executor(rooms.executor, rooms.library.files_of, chunks, generation)
     clock.lap("compose")
-    return composed, Found(query=dialogue.queries[-1], hits=hits[-1])
+    return composed, Found(query=dialogue.queries[-1], hits=hits[-1], files=files)
 
 
 def _allowed(ask: Ask, generation: Generation, rooms: Rooms) -> frozenset[int] | None:

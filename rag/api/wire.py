@@ -49,6 +49,11 @@ def call_delta_json(delta: CallDelta) -> Json:
     return {"index": delta.index, "id": delta.id, "type": "function", "function": function}
 
 
+def score_json(score: float) -> float:
+    """A cosine similarity as OpenAI's scores are, which have no negative half."""
+    return round(min(max(score, 0.0), 1.0), 6)
+
+
 def rag_json(report: Report, sources_url: str, *, context: bool) -> Json:
     """The `rag` object of an answer. Cited and retrieved are never mixed."""
     placed = {shown.chunk.seq: shown.placed.value for shown in report.prompt.shown}

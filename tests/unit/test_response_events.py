@@ -15,10 +15,12 @@ from rag.types import (
     Chunk,
     ChunkId,
     Citation,
+    FileId,
     Hit,
     Logprob,
     Prompt,
     Segment,
+    SourceFile,
     Status,
     ToolCall,
     Usage,
@@ -36,7 +38,8 @@ CHUNK = Chunk(
     text="Refunds take five days.",
 )
 HIT = Hit(chunk=CHUNK, score=0.71, rank=1)
-FOUND = Found(query="How long?", hits=(HIT,))
+FILE = SourceFile(id=FileId("file-1"), name="refunds.md", attributes={"year": 2026})
+FOUND = Found(query="How long?", hits=(HIT,), files={CHUNK.id: FILE})
 CITATION = Citation(
     marker="[1]",
     start=0,
