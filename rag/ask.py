@@ -1,5 +1,6 @@
 """What goes into the pipeline, and what comes out of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -7,6 +8,7 @@ from rag.retrieve.filter import Filter
 from rag.types import (
     DEFAULT_GROUP,
     CallDelta,
+    ChunkId,
     Citation,
     Hit,
     Logprob,
@@ -14,6 +16,7 @@ from rag.types import (
     Prompt,
     Sampling,
     Segment,
+    SourceFile,
     Tool,
     ToolCall,
     ToolChoice,
@@ -56,9 +59,12 @@ class Ask:
     top_k: int | None = None  # None: the setting retrieve.top_k
     sampling: Sampling = field(default_factory=Sampling)
     group: str = DEFAULT_GROUP
+    is_cut: bool = False  # the oldest turns go where the conversation does not fit; otherwise it is refused
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
     filter: Filter | None = None  # which documents the prompt may show; None: all
+    min_score: float | None = None  # what scores less is not found; None: everything is
+    wants_files: bool = False  # `Found` says which files the chunks are of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,7 @@ class Found:
 
     query: str
     hits: tuple[Hit, ...]
+    files: Mapping[ChunkId, SourceFile]  # of all chunks that were found or are shown, if the ask wants them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +119,7 @@ class Report:
     generation: int | None
     prompt: Prompt
     hits: tuple[Hit, ...]
+    n_turns_dropped: int  # the oldest, for which there was no room
     reuse: Reuse
     timings_ms: dict[str, float]
 

@@ -33,6 +33,7 @@ class Composed:
     application: Steadiness = Steadiness.STEADY
     why_cold: str = "cold"  # the reason, should the engine not hold what others share
     n_replaced: int = 0  # hits that gave way to near-tied ones
+    n_turns_dropped: int = 0  # the oldest, for which there was no room
 
 
 def dialogue_of(ask: Ask, rooms: Rooms) -> Dialogue:

@@ -1,19 +1,21 @@
 """The path of a request. README.md, "The life of a request", tells the same story in words."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 
 from rag.ask import Ask, Choice, Event, Found, Report
 from rag.choices import ChoiceReader
 from rag.clock import Clock
 from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled, sampling_of
 from rag.engine import Ticket
-from rag.errors import EngineError, EngineTimeout
+from rag.errors import ContextTooLong, EngineError, EngineTimeout
 from rag.ledger import account, count
+from rag.plan import n_earlier_turns, without_oldest
 from rag.rooms import Rooms, cache_salt
 from rag.store import Generation
-from rag.types import Delta, Sampling, Usage
+from rag.types import ChunkId, Delta, Sampling, SourceFile, Usage
 
 
 async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
@@ -28,7 +30,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
         clock.lap("queue")
         with _pinned(ask, rooms) as generation:  # one index for the whole request
             salt = cache_salt(ask.group, generation, rooms)
-            composed, found = await _prompt(ask, generation, salt, rooms, clock)
+            composed, found = await _fitting_prompt(ask, generation, salt, rooms, clock)
             await ask.meter.reserve(len(composed.prompt.token_ids) + sampling.n * answer_tokens(ask, rooms))
             if generation:
                 rooms.groups.note(ask.group, generation.info.id)
@@ -60,6 +62,30 @@ def _pinned(ask: Ask, rooms: Rooms) -> Iterator[Generation | None]:
         yield generation
 
 
+async def _fitting_prompt(
+    ask: Ask, generation: Generation | None, salt: str, rooms: Rooms, clock: Clock
+) -> tuple[Composed, Found | None]:
+    """The prompt of an ask, without its oldest turns where they may go and have to.
+
+    Twice as many go each time, so that the next requests of the conversation are cut at the same place, and their
+    prompts extend each other.
+
+    Raises:
+        ContextTooLong: it does not fit all the same.
+    """
+    n_dropped = 0
+    while True:
+        messages = without_oldest(ask.messages, n_dropped)
+        try:
+            composed, found = await _prompt(replace(ask, messages=messages), generation, salt, rooms, clock)
+        except ContextTooLong:
+            n_before, n_dropped = n_dropped, min(max(2 * n_dropped, 1), n_earlier_turns(ask.messages))
+            if not ask.is_cut or n_dropped == n_before:
+                raise
+        else:
+            return replace(composed, n_turns_dropped=n_dropped), found
+
+
 async def _prompt(
     ask: Ask, generation: Generation | None, salt: str, rooms: Rooms, clock: Clock
 ) -> tuple[Composed, Found | None]:
@@ -78,13 +104,19 @@ async def _prompt(
         first=len(before.turns),
         allowed=allowed,
     )
+    if ask.min_score is not None:
+        hits = [tuple(hit for hit in found if hit.score >= ask.min_score) for found in hits]
     clock.lap("retrieve")
     await rooms.pool.some_ready(clock.wait_s())
     composed = await loop.run_in_executor(
         rooms.executor, compose, ask, dialogue, before, hits, allowed, salt, generation, rooms
     )
+    files: Mapping[ChunkId, SourceFile] = {}
+    if ask.wants_files:
+        chunks = [hit.chunk for hit in hits[-1]] + [shown.chunk for shown in composed.prompt.shown]
+        files = await loop.run_in_executor(rooms.executor, rooms.library.files_of, chunks, generation)
     clock.lap("compose")
-    return composed, Found(query=dialogue.queries[-1], hits=hits[-1])
+    return composed, Found(query=dialogue.queries[-1], hits=hits[-1], files=files)
 
 
 def _allowed(ask: Ask, generation: Generation, rooms: Rooms) -> frozenset[int] | None:
@@ -138,6 +170,7 @@ def _report(
         generation=generation.number if generation else None,
         prompt=ticket.prompt,
         hits=found.hits if found else (),
+        n_turns_dropped=composed.n_turns_dropped,
         reuse=account(ticket, composed, usage),
         timings_ms=dict(clock.timings_ms),
     )

@@ -40,6 +40,10 @@ class ServerSettings(_Section):
     redis_url: SecretStr | None = Field(
         None, description="Redis that counts the limits of keys for several services; unset: each counts for itself."
     )
+    history_overflow: Literal["refuse", "truncate"] = Field(
+        "refuse",
+        description="A conversation that no longer fits the window: refuse it, or truncate it by its oldest turns.",
+    )
     max_body_bytes: int = Field(10 * 2**20, ge=1024, description="Largest JSON body in bytes.")
     max_upload_bytes: int = Field(512 * 2**20, ge=1024, description="Largest uploaded file in bytes.")
 

@@ -4,6 +4,7 @@ Offsets are Python slices of code points: of a document's extracted text (`start
 `source_start`, `source_end` of a citation) or of an answer (`start`, `end` of a citation).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NewType
@@ -42,6 +43,15 @@ class Chunk:
     start: int
     end: int
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A document as a file in a vector store."""
+
+    id: FileId
+    name: str
+    attributes: Mapping[str, str | int | float | bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

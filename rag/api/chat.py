@@ -52,6 +52,7 @@ async def chat_completions(
         top_k=body.rag.top_k,
         filter=body.rag.document_filter(),
         sampling=body.sampling(),
+        is_cut=rooms.settings.server.history_overflow == "truncate",
         tools=tools,
         tool_choice=tool_choice,
     )

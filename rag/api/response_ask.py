@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from rag.api.access import find_collection, visible_collections
+from rag.api.files import blocking
 from rag.api.names import chat_model
 from rag.api.response_conversation import conversation
 from rag.api.schemas.response_functions import may_search
@@ -14,9 +16,12 @@ from rag.api.wire import Json
 from rag.ask import Ask
 from rag.auth import Caller
 from rag.errors import AskError, InvalidRequest
+from rag.retrieve.filter import Compound, Filter
 from rag.rooms import Rooms
+from rag.store import CollectionInfo
 
 _DEFAULT = "default"
+_TRUNCATION = {"refuse": "disabled", "truncate": "auto"}  # the setting in OpenAI's words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,11 @@ async def asked(
         group=caller.group,
         meter=caller.meter,
         top_k=(search.max_num_results if search else None) or body.rag.top_k,
+        filter=_filter(body, tools),
+        min_score=search.min_score() if search else None,
+        wants_files=True,
         sampling=body.sampling(),
+        is_cut=(body.truncation or _TRUNCATION[rooms.settings.server.history_overflow]) == "auto",
         tools=tools.functions,
         tool_choice=body.read_choice(tools),
     )
@@ -82,9 +91,28 @@ async def _collection(
         if not may_search(body.tool_choice):
             return None
         param = f"{path}.vector_store_ids"
-        return (await find_collection(tools.search.vector_store_ids[0], caller, rooms, param=param)).id
+        info = await find_collection(tools.search.vector_store_ids[0], caller, rooms, param=param)
+        await blocking(rooms, partial(_use, info, rooms))
+        return info.id
     if not model.documents or body.rag.mode == "off":
         return None
     if name := body.rag.collection or header:
         return (await find_collection(name, caller, rooms, param="rag.collection" if body.rag.collection else None)).id
     return next((info.id for info in await visible_collections(caller, rooms) if info.name == _DEFAULT), None)
+
+
+def _filter(body: ResponseRequest, tools: Tools) -> Filter | None:
+    """What both the tool and our extension leave."""
+    ours = body.rag.document_filter()
+    theirs = tools.search.document_filter(tools.search_path) if tools.search else None
+    return Compound(type="and", filters=(ours, theirs)) if ours and theirs else ours or theirs
+
+
+def _use(info: CollectionInfo, rooms: Rooms) -> None:
+    """Note that a vector store is in use. Blocks.
+
+    Raises:
+        InvalidRequest: it is expired.
+    """
+    rooms.library.refuse_expired(info)
+    rooms.library.shelf.facts.touch(info.id, now=rooms.library.now())

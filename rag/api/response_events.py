@@ -8,7 +8,7 @@ from rag.api.response_open import OpenCall, OpenMessage
 from rag.api.response_wire import annotation_json, search_json, text_json, usage_json
 from rag.api.wire import Json, rag_json
 from rag.ask import Event, Found, Report
-from rag.types import CallDelta, Citation, Hit, Logprob
+from rag.types import CallDelta, Citation, Logprob
 
 _CUT = "length"  # the engine's word for an answer that met max_output_tokens
 
@@ -40,7 +40,7 @@ class ResponseWriter:
         self._new_id = new_id
         self._now = now
         self._n_sent = 0
-        self._hits: tuple[Hit, ...] = ()
+        self._found = Found(query="", hits=(), files={})
         self._message: OpenMessage | None = None
         self._calls: list[OpenCall] = []
         self._end: Json = {}  # what the end adds to the response
@@ -55,7 +55,7 @@ class ResponseWriter:
     def take(self, event: Event) -> list[Json]:
         """The events that one of the pipeline's stands for."""
         if isinstance(event, Found):
-            self._hits = event.hits
+            self._found = event
             return self._searched(event) if self._head.shows_search else []
         if isinstance(event, Report):
             return self._reported(event)
@@ -90,11 +90,10 @@ class ResponseWriter:
 
     def _searched(self, found: Found) -> list[Json]:
         item_id, place = self._new_id("fs"), len(self.output)
-        item = search_json(item_id, "completed", found.query, found.hits)
+        item = search_json(item_id, found)
         self.output.append(item)
-        under_way = search_json(item_id, "in_progress")
         return [
-            self._event("response.output_item.added", output_index=place, item=under_way),
+            self._event("response.output_item.added", output_index=place, item=search_json(item_id, None)),
             *(
                 self._event(f"response.file_search_call.{step}", output_index=place, item_id=item_id)
                 for step in ("in_progress", "searching", "completed")
@@ -107,7 +106,7 @@ class ResponseWriter:
             return []
         message, events = self._opened()
         if isinstance(content, Citation):
-            message.annotations.append(annotation_json(content, self._hits))
+            message.annotations.append(annotation_json(content, self._found))
             message.untold += logprobs
             place = {"annotation_index": len(message.annotations) - 1, "annotation": message.annotations[-1]}
             return [*events, self._in_text(message, "response.output_text.annotation.added", **place)]

@@ -1,15 +1,10 @@
 """Parts of a response as OpenAI's clients read them."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from rag.api.wire import Json
-from rag.types import Chunk, Citation, Hit, Usage
-
-
-def file_id(chunk: Chunk) -> str:
-    """The id of the file that the chunk is of."""
-    return f"file-{hashlib.sha256(chunk.document.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+from rag.api.wire import Json, score_json
+from rag.ask import Found
+from rag.types import ChunkId, Citation, Hit, SourceFile, Usage
 
 
 def usage_json(usage: Usage) -> Json:
@@ -23,17 +18,19 @@ def usage_json(usage: Usage) -> Json:
     }
 
 
-def annotation_json(citation: Citation, hits: Sequence[Hit]) -> Json:
+def annotation_json(citation: Citation, found: Found) -> Json:
     """A citation as `file_citation`, at the marker's place in the text.
 
     `result_index` is its chunk's place in the results of the search; null: the prompt shows the chunk to everyone.
     """
-    places = {hit.chunk.id: index for index, hit in enumerate(hits)}
+    places = {hit.chunk.id: index for index, hit in enumerate(found.hits)}
+    file = found.files[citation.chunk.id]
     return {
         "type": "file_citation",
         "index": citation.marker_start,
-        "file_id": file_id(citation.chunk),
-        "filename": citation.chunk.document,
+        "file_id": file.id,
+        "filename": file.name,
+        "document": citation.chunk.document,
         "chunk_id": citation.chunk.id,
         "quote": citation.quote,
         "source_start": citation.source_start,
@@ -43,15 +40,14 @@ def annotation_json(citation: Citation, hits: Sequence[Hit]) -> Json:
     }
 
 
-def search_json(item_id: str, status: str, query: str | None = None, hits: Sequence[Hit] = ()) -> Json:
-    """The item of a search; without a query it is under way."""
-    done = query is not None
+def search_json(item_id: str, found: Found | None) -> Json:
+    """The item of a search; None: it is under way."""
     return {
         "id": item_id,
         "type": "file_search_call",
-        "status": status,
-        "queries": [query] if done else [],
-        "results": [_result_json(hit) for hit in hits] if done else None,
+        "status": "completed" if found else "in_progress",
+        "queries": [found.query] if found else [],
+        "results": [_result_json(hit, found.files) for hit in found.hits] if found else None,
     }
 
 
@@ -77,12 +73,14 @@ def call_json(item_id: str, status: str, *, call_id: str, name: str, arguments: 
     }
 
 
-def _result_json(hit: Hit) -> Json:
+def _result_json(hit: Hit, files: Mapping[ChunkId, SourceFile]) -> Json:
+    file = files[hit.chunk.id]
     return {
-        "file_id": file_id(hit.chunk),
-        "filename": hit.chunk.document,
-        "score": min(1.0, max(0.0, round(hit.score, 6))),
+        "file_id": file.id,
+        "filename": file.name,
+        "score": score_json(hit.score),
         "text": hit.chunk.text,
-        "attributes": {},
+        "attributes": dict(file.attributes),
+        "document": hit.chunk.document,
         "chunk_id": hit.chunk.id,
     }

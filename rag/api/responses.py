@@ -48,7 +48,7 @@ async def create_response(
     head = ResponseHead(
         id=new_id("resp"),
         created_at=int(time.time()),
-        echo=body.echo(),
+        echo={**body.echo(), "truncation": "auto" if this.ask.is_cut else "disabled"},
         sources_url=f"{request.base_url}v1/sources/",
         context="context" in body.rag.include,
         shows_search=this.shows_search,

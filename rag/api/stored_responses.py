@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from rag.api.access import CallerDep, requires
+from rag.api.paging import PagingDep
 from rag.api.response_items import without_results
 from rag.api.schemas.responses import RESULTS, Include
 from rag.api.state import RoomsDep
@@ -69,16 +70,14 @@ async def list_input_items(
     response_id: str,
     rooms: RoomsDep,
     caller: CallerDep,
+    paging: PagingDep,
     include: _Includes = [],  # noqa: B006 - FastAPI copies it
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    order: Literal["asc", "desc"] = "desc",
-    after: str | None = None,
 ) -> Json:
     """The items that a response was made from, those of the conversation that it continues included."""
     response = await _find(response_id, caller, rooms)
     items = [*await _earlier(response, rooms), *response.input]
-    shown = items if RESULTS in include else [without_results(item) for item in items]
-    return _page(shown if order == "asc" else shown[::-1], limit=limit, after=after)
+    wire = dict if RESULTS in include else without_results
+    return paging.page(items, lambda item: str(item["id"]), wire)
 
 
 async def _find(response_id: str, caller: Caller, rooms: Rooms) -> StoredResponse:
@@ -101,21 +100,6 @@ async def _earlier(response: StoredResponse, rooms: Rooms) -> list[Json]:
 def _shown(response: StoredResponse, include: Sequence[str]) -> Json:
     output = [item if RESULTS in include else without_results(item) for item in response.output]
     return {**response.body, "output": output}
-
-
-def _page(items: Sequence[Json], *, limit: int, after: str | None) -> Json:
-    ids = [item["id"] for item in items]
-    if after is not None and after not in ids:
-        raise InvalidRequest(f"There is no item {after!r} in this list. Start without after.", param="after")
-    start = ids.index(after) + 1 if after is not None else 0
-    page = list(items[start : start + limit])
-    return {
-        "object": "list",
-        "data": page,
-        "first_id": page[0]["id"] if page else None,
-        "last_id": page[-1]["id"] if page else None,
-        "has_more": start + limit < len(items),
-    }
 
 
 def _unknown(response_id: str) -> NotFound:

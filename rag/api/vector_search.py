@@ -12,12 +12,11 @@ from rag.api.body import JsonRoute
 from rag.api.files import blocking
 from rag.api.schemas.vector_stores import Search
 from rag.api.state import RoomsDep
-from rag.api.wire import Json
+from rag.api.wire import Json, score_json
 from rag.auth import Scope
-from rag.retrieve.filter import Attributes
 from rag.rooms import Rooms
 from rag.store import CollectionInfo, Generation
-from rag.types import FileId, Hit
+from rag.types import Hit, SourceFile
 
 router = APIRouter(
     prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
@@ -58,7 +57,7 @@ async def _search(info: CollectionInfo, body: Search, rooms: Rooms) -> list[Json
 def _merged(found: Sequence[Sequence[Hit]], threshold: float) -> list[Hit]:
     """The hits of all queries, each chunk once with its best score."""
     best: dict[int, Hit] = {}
-    for hit in (hit for hits in found for hit in hits if _score(hit) >= threshold):
+    for hit in (hit for hits in found for hit in hits if score_json(hit.score) >= threshold):
         if hit.chunk.seq not in best or hit.score > best[hit.chunk.seq].score:
             best[hit.chunk.seq] = hit
     return sorted(best.values(), key=lambda hit: (-hit.score, hit.chunk.seq))
@@ -66,19 +65,18 @@ def _merged(found: Sequence[Sequence[Hit]], threshold: float) -> list[Hit]:
 
 def _results(hits: Sequence[Hit], generation: Generation, rooms: Rooms) -> list[Json]:
     """Blocks."""
-    shelf = rooms.library.shelf
-    shelf.facts.touch(generation.info.id, now=rooms.library.now())
-    attributes: dict[FileId, Attributes] = dict(shelf.attachments.attributes(generation.info.id))
-    return [_result(hit, generation, attributes) for hit in hits]
+    rooms.library.shelf.facts.touch(generation.info.id, now=rooms.library.now())
+    files = rooms.library.files_of((hit.chunk for hit in hits), generation)
+    return [_result(hit, files[hit.chunk.id]) for hit in hits]
 
 
-def _result(hit: Hit, generation: Generation, attributes: dict[FileId, Attributes]) -> Json:
-    listed, chunk = generation.file_of(hit.chunk), hit.chunk
+def _result(hit: Hit, file: SourceFile) -> Json:
+    chunk = hit.chunk
     return {
-        "file_id": listed.file_id,
-        "filename": listed.name,
-        "score": _score(hit),
-        "attributes": dict(attributes.get(listed.file_id, {})),
+        "file_id": file.id,
+        "filename": file.name,
+        "score": score_json(hit.score),
+        "attributes": dict(file.attributes),
         "content": [{"type": "text", "text": chunk.text}],
         "document": chunk.document,
         "chunk_id": chunk.id,
@@ -86,8 +84,3 @@ def _result(hit: Hit, generation: Generation, attributes: dict[FileId, Attribute
         "source_end": chunk.end,
         "anchor": chunk.anchor.as_dict(),
     }
-
-
-def _score(hit: Hit) -> float:
-    """The cosine similarity, of which OpenAI's scores have no negative half."""
-    return min(max(hit.score, 0.0), 1.0)

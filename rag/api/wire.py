@@ -49,6 +49,11 @@ def call_delta_json(delta: CallDelta) -> Json:
     return {"index": delta.index, "id": delta.id, "type": "function", "function": function}
 
 
+def score_json(score: float) -> float:
+    """A cosine similarity as OpenAI's scores are, which have no negative half."""
+    return round(min(max(score, 0.0), 1.0), 6)
+
+
 def rag_json(report: Report, sources_url: str, *, context: bool) -> Json:
     """The `rag` object of an answer. Cited and retrieved are never mixed."""
     placed = {shown.chunk.seq: shown.placed.value for shown in report.prompt.shown}
@@ -66,6 +71,8 @@ def rag_json(report: Report, sources_url: str, *, context: bool) -> Json:
         "timings_ms": {name: round(value, 3) for name, value in report.timings_ms.items()},
         "markers_removed": sum(choice.n_markers_removed for choice in report.choices),
     }
+    if report.n_turns_dropped:
+        body["turns_dropped"] = report.n_turns_dropped
     if context:
         body["context"] = [_shown_json(shown) for shown in report.prompt.shown]
     return body

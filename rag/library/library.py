@@ -1,7 +1,7 @@
 """Everything that the API does with uploaded files and vector stores."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rag.errors import ConfigError, InvalidRequest, NotFound
 from rag.library.members import Member, members
@@ -19,7 +19,7 @@ from rag.store import (
     Store,
     StoredFile,
 )
-from rag.types import CollectionId, FileId
+from rag.types import Chunk, ChunkId, CollectionId, FileId, SourceFile
 
 
 class Library:
@@ -186,6 +186,15 @@ class Library:
         if condition is None:
             return frozenset(seq for listed in generation.files().values() for seq in listed.seqs) - gone
         return allowed_chunks(condition, generation, self.shelf.attachments.attributes(store)) - gone
+
+    def files_of(self, chunks: Iterable[Chunk], generation: Generation) -> dict[ChunkId, SourceFile]:
+        """The file that each of a generation's chunks is of."""
+        attributes = self.shelf.attachments.attributes(generation.info.id)
+        listed = {chunk.id: generation.file_of(chunk) for chunk in chunks}
+        return {
+            chunk_id: SourceFile(id=file.file_id, name=file.name, attributes=attributes.get(file.file_id, {}))
+            for chunk_id, file in listed.items()
+        }
 
     def document(self, infos: Sequence[CollectionInfo], file_id: str) -> tuple[CollectionInfo, Listed, str] | None:
         """A document that `rag ingest` put into one of these collections, by its id as a file, with its text."""

@@ -3,7 +3,7 @@
 from rag.plan.chain import BlockName, block_chain
 from rag.plan.conversation import plan_conversation
 from rag.plan.demand import Demand
-from rag.plan.dialogue import Dialogue, Turn, read_dialogue
+from rag.plan.dialogue import Dialogue, Turn, n_earlier_turns, read_dialogue, without_oldest
 from rag.plan.held import Held, Mirror
 from rag.plan.news import Cleared, EngineHash, News, Removed, Stored
 from rag.plan.pace import Pace, fit_pace
@@ -44,9 +44,11 @@ __all__ = [
     "fit_pace",
     "make_prefix",
     "make_prefix_set",
+    "n_earlier_turns",
     "plan_conversation",
     "plan_question",
     "plan_turn",
     "read_dialogue",
     "relevant",
+    "without_oldest",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from rag.types import Message, Role
 
@@ -56,6 +56,26 @@ def read_dialogue(messages: Sequence[Message]) -> Dialogue | None:
     if not turns or turns[-1].answer is not None:
         return None
     return Dialogue("\n\n".join(system), tuple(turns))
+
+
+def n_earlier_turns(messages: Sequence[Message]) -> int:
+    """How many questions stand before the last one. What a tool gave belongs to the question that led to the call."""
+    return len(_later_turns(messages))
+
+
+def without_oldest(messages: Sequence[Message], n_turns: int) -> tuple[Message, ...]:
+    """The messages without the oldest `n_turns` questions and all that belongs to them. System messages stay.
+
+    n_turns: at most `n_earlier_turns`.
+    """
+    start = _later_turns(messages)[n_turns - 1] if n_turns else 0
+    return tuple(message for index, message in enumerate(messages) if message.role == "system" or index >= start)
+
+
+def _later_turns(messages: Sequence[Message]) -> list[int]:
+    """Where each question but the first begins."""
+    said = [index for index, message in enumerate(messages) if message.role != "system"]
+    return [here for before, here in pairwise(said) if messages[here].role == "user" != messages[before].role]
 
 
 def _joined(messages: Sequence[Message], role: Role) -> str:

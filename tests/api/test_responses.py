@@ -76,7 +76,7 @@ def test_a_search_and_its_answer_stand_in_the_output(client) -> None:
     cited = next(a for a in annotations if response.output_text[a.index :].startswith("[10]"))
     citation = next(c for c in rag["citations"] if c["marker"] == "[10]")
     assert cited.type == "file_citation"
-    assert (cited.filename, cited.quote, cited.status) == (citation["document"], citation["quote"], citation["status"])
+    assert (cited.document, cited.quote, cited.status) == (citation["document"], citation["quote"], citation["status"])
     assert (cited.source_start, cited.source_end) == (citation["source_start"], citation["source_end"])
     for annotation in annotations:
         if annotation.result_index is not None:
@@ -191,7 +191,7 @@ def test_items_of_every_kind_ask_the_same(client) -> None:
         ({"input": []}, "input", "invalid_value"),
         ({"input": None}, "input", "invalid_value"),
         ({"input": ""}, "input", None),
-        ({"input": "\ud800"}, "input", "invalid_value"),
+        ({"input": "\ud800"}, None, "invalid_json"),
         ({"input": "word " * 9000}, "input", "context_length_exceeded"),
         ({"input": [{"role": "wizard", "content": "x"}]}, "input[0].role", "invalid_value"),
         ({"input": [{"role": "assistant", "content": "x"}]}, "input", None),
@@ -201,7 +201,7 @@ def test_items_of_every_kind_ask_the_same(client) -> None:
             "input[0].content[0].type",
             "invalid_value",
         ),
-        ({"input": [{"type": "computer_call_output", "output": {}}]}, "input[0].type", "invalid_value"),
+        ({"input": [{"type": "computer_call_output"}]}, "input[0].type", "invalid_value"),
         ({"model": None}, "model", "invalid_value"),
         ({"temperature": 3}, "temperature", "invalid_value"),
         ({"max_output_tokens": 0}, "max_output_tokens", "invalid_value"),
@@ -213,6 +213,12 @@ def test_items_of_every_kind_ask_the_same(client) -> None:
         ({"tools": [{**SEARCH, "vector_store_ids": ["a", "b"]}]}, "tools[0].vector_store_ids", "unsupported_value"),
         ({"tools": [{**SEARCH, "max_num_results": 51}]}, "tools[0].max_num_results", "invalid_value"),
         ({"tools": [{**SEARCH, "colour": 1}]}, "tools[0].colour", "unknown_parameter"),
+        ({"tools": [{**SEARCH, "filters": {"type": "is"}}]}, "tools[0].filters.type", "invalid_value"),
+        (
+            {"tools": [{**SEARCH, "ranking_options": {"hybrid_search": {"text_weight": 1}}}]},
+            "tools[0].ranking_options.hybrid_search",
+            "unsupported_value",
+        ),
         ({"tools": [SEARCH, SEARCH]}, "tools[1]", "unsupported_value"),
         ({"tool_choice": "required"}, "tool_choice", None),
         ({"tool_choice": {"type": "file_search"}}, "tool_choice", None),
@@ -337,3 +343,68 @@ def test_log_probabilities_are_told_when_included(service, client) -> None:
     streamed = [token for event in events for token in event.get("logprobs", [])]
     assert [token["token"] for token in streamed] == [token.token for token in told]
     assert create(client).output[0].content[0].logprobs == []
+
+
+def long_talk(n_turns: int) -> list[dict]:
+    turns = [
+        ({"role": "user", "content": f"{n} " + "word " * 400}, {"role": "assistant", "content": "Yes."})
+        for n in range(n_turns)
+    ]
+    return [*(message for turn in turns for message in turn), {"role": "user", "content": QUESTION}]
+
+
+def test_a_conversation_that_does_not_fit_loses_its_oldest_turns_when_told_to(service, client) -> None:
+    fits = create(client, long_talk(5), truncation="auto")
+    assert (fits.truncation, "turns_dropped" in fits.model_extra["rag"]) == ("auto", False)
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(client, long_talk(20))
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "input")
+    for talk, model in ((long_talk(20), "tiny"), (long_talk(20), "tiny:plain")):
+        cut = client.responses.create(model=model, input=talk, truncation="auto")
+        assert cut.model_extra["rag"]["turns_dropped"] in (4, 8, 16)
+        assert cut.usage.input_tokens < 8192
+    # The next turn is cut at the same place, so its prompt extends this one's.
+    again = [*long_talk(20), {"role": "assistant", "content": cut.output_text}, {"role": "user", "content": "And?"}]
+    longer = client.responses.create(model="tiny:plain", input=again, truncation="auto")
+    assert longer.model_extra["rag"]["turns_dropped"] == cut.model_extra["rag"]["turns_dropped"]
+    assert longer.usage.input_tokens_details.cached_tokens >= cut.usage.input_tokens - 2 * 16
+    with pytest.raises(openai.BadRequestError):
+        create(client, "word " * 9000, truncation="auto")  # a question is never cut
+
+
+def test_the_setting_cuts_where_the_request_does_not_say(serve_fake) -> None:
+    with (
+        serve_fake(ANSWER, settings={"server": {"history_overflow": "truncate"}}) as (url, _),
+        OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
+    ):
+        chat = client.chat.completions.create(model="tiny", messages=long_talk(20))
+        response = create(client, long_talk(20))
+        assert chat.model_extra["rag"]["turns_dropped"] == response.model_extra["rag"]["turns_dropped"] > 0
+        with pytest.raises(openai.BadRequestError):
+            create(client, long_talk(20), truncation="disabled")
+
+
+def test_a_search_keeps_to_its_filter_and_its_floor(client) -> None:
+    all_found = create(client, tools=[SEARCH], include=RESULTS).output[0].results
+    document = all_found[0].document
+    only = {**SEARCH, "filters": {"type": "eq", "key": "document", "value": document}}
+    response = create(client, tools=[only], include=[*RESULTS], extra_body={"rag": {"include": ["context"]}})
+    assert {result.document for result in response.output[0].results} == {document}
+    assert {shown["document"] for shown in response.model_extra["rag"]["context"]} == {document}
+    floor = sorted(result.score for result in all_found)[5]
+    high = {**SEARCH, "ranking_options": {"ranker": "auto", "score_threshold": floor}}
+    results = create(client, tools=[high], include=RESULTS).output[0].results
+    assert 0 < len(results) < len(all_found)
+    assert all(result.score >= floor for result in results)
+    none = {**SEARCH, "ranking_options": {"score_threshold": 1}}
+    assert create(client, tools=[none], include=RESULTS).output[0].results == []
+
+
+def test_results_name_the_files_of_the_vector_store(client) -> None:
+    response = create(client, tools=[SEARCH], include=RESULTS)
+    store = next(iter(client.vector_stores.list()))
+    files = {file.id for file in client.vector_stores.files.list(store.id)}
+    named = [*response.output[0].results, *response.output[1].content[0].annotations]
+    assert {each.file_id for each in named} <= files
+    for each in named:
+        assert client.files.retrieve(each.file_id).filename == each.filename

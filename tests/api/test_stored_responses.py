@@ -1,7 +1,6 @@
 """Responses that a client comes back to, and conversations by `previous_response_id`."""
 
 import json
-import shutil
 import sqlite3
 import time
 from pathlib import Path
@@ -11,19 +10,12 @@ import openai
 import pytest
 from openai import OpenAI
 
-from rag.auth import Keys, Scope
-from rag.store import KeyStore, ResponseStore
+from rag.store import ResponseStore
 
 REPLY = "The standard warranty lasts 26 months. [1]"
 QUESTIONS = ["How long is the warranty?", "And the frost alert?", "What does it cost?", "Who repairs it?"]
 SEARCH = {"type": "file_search", "vector_store_ids": ["default"]}
 TAIL_ONLY = {"prompt": {"shared_prefix_tokens": 0, "topic_tokens": 0}, "cache": {"warm": False}}
-
-
-@pytest.fixture
-def data_dir(sample_data_dir: Path, tmp_path: Path) -> Path:
-    """A copy of the sample's data, so that what is stored can be counted."""
-    return shutil.copytree(sample_data_dir, tmp_path / "data")
 
 
 @pytest.fixture
@@ -252,12 +244,10 @@ def test_an_answer_that_cannot_be_stored_is_given_and_says_so(service, client, d
     assert httpx2.get(f"{service}/v1/responses/{before.id}").status_code == 503
 
 
-def test_a_key_of_another_group_finds_nothing(serve_fake, data_dir: Path) -> None:
-    keys = Keys(KeyStore(data_dir))
-    secrets = {group: keys.create(group, group=group, scopes=[Scope.CHAT])[1] for group in ("red", "blue")}
-    keys.close()
+def test_a_key_of_another_group_finds_nothing(serve_fake, data_dir: Path, make_key) -> None:
+    secrets = [make_key("chat", group=group) for group in ("red", "blue")]
     with serve_fake(REPLY, settings={"data_dir": data_dir}) as (url, _):
-        red, blue = (OpenAI(base_url=f"{url}/v1", api_key=secrets[group], max_retries=0) for group in ("red", "blue"))
+        red, blue = (OpenAI(base_url=f"{url}/v1", api_key=secret, max_retries=0) for secret in secrets)
         mine = red.responses.create(model="tiny", input=QUESTIONS[0])
         unknown = f"resp_{'0' * 48}"
 
@@ -283,3 +273,23 @@ def test_a_key_of_another_group_finds_nothing(serve_fake, data_dir: Path) -> Non
         assert red.responses.retrieve(mine.id).output_text == REPLY  # it was not deleted
         for client in (red, blue):
             client.close()
+
+
+def test_a_response_is_charged_to_its_key(serve_fake, data_dir: Path, make_key) -> None:
+    key = make_key("chat", limits={"tokens_per_minute": 30_000})
+
+    def left(url: str) -> int:
+        answer = httpx2.get(f"{url}/v1/models", headers={"authorization": f"Bearer {key}"})
+        return int(answer.headers["x-ratelimit-remaining-tokens"])
+
+    with (
+        serve_fake("word " * 300, settings={"data_dir": data_dir}) as (url, _),
+        OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client,
+    ):
+        for stream in (False, True):
+            since, before = time.monotonic(), left(url)
+            made = client.responses.create(model="tiny", input=QUESTIONS[0], stream=stream)
+            usage = (list(made)[-1].response if stream else made).usage
+            spent = before - left(url)
+            came_back = (time.monotonic() - since) * 30_000 / 60 + 1
+            assert usage.total_tokens - came_back <= spent <= usage.total_tokens + 1

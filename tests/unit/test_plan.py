@@ -15,9 +15,11 @@ from rag.plan import (
     Turn,
     block_chain,
     make_prefix,
+    n_earlier_turns,
     plan_conversation,
     plan_turn,
     read_dialogue,
+    without_oldest,
 )
 from rag.types import Anchor, Chunk, ChunkId, Hit, Message
 
@@ -153,6 +155,26 @@ def test_a_dialogue_keeps_every_word_and_ends_with_the_user(messages: list[Messa
     said = "".join(turn.question + (turn.answer or "") for turn in dialogue.turns)
     assert said.replace("\n\n", "") == "".join(m.content for m in spoken).replace("\n\n", "")
     assert dialogue.application == "\n\n".join(m.content for m in messages if m.role == "system")
+
+
+def test_the_oldest_turns_go_with_all_that_belongs_to_them() -> None:
+    words = [
+        ("system", "s1"), ("user", "a"), ("assistant", "call"), ("tool", "gave"), ("assistant", "A"),
+        ("user", "b"), ("system", "s2"), ("user", "b2"), ("assistant", "B"), ("user", "c"),
+    ]  # fmt: skip
+    messages = [Message(role, text) for role, text in words]  # type: ignore[arg-type]
+    left = [" ".join(m.content for m in without_oldest(messages, n)) for n in range(n_earlier_turns(messages) + 1)]
+    assert left == ["s1 a call gave A b s2 b2 B c", "s1 b s2 b2 B c", "s1 s2 c"]
+
+
+@given(st.lists(st.builds(Message, roles, st.text(min_size=1, max_size=5)), max_size=12))
+def test_without_all_earlier_turns_one_question_is_left(messages: list[Message]) -> None:
+    n_earlier = n_earlier_turns(messages)
+    assert without_oldest(messages, 0) == tuple(messages)
+    dialogue = read_dialogue(without_oldest(messages, n_earlier))
+    if dialogue is not None and n_earlier:
+        assert [turn.answer for turn in dialogue.turns] == [None]
+        assert dialogue.turns[-1] == read_dialogue(messages).turns[-1]  # type: ignore[union-attr]
 
 
 @given(st.lists(st.integers(0, 50_000), max_size=80), st.integers(1, 9))

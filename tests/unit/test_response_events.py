@@ -15,10 +15,12 @@ from rag.types import (
     Chunk,
     ChunkId,
     Citation,
+    FileId,
     Hit,
     Logprob,
     Prompt,
     Segment,
+    SourceFile,
     Status,
     ToolCall,
     Usage,
@@ -36,7 +38,8 @@ CHUNK = Chunk(
     text="Refunds take five days.",
 )
 HIT = Hit(chunk=CHUNK, score=0.71, rank=1)
-FOUND = Found(query="How long?", hits=(HIT,))
+FILE = SourceFile(id=FileId("file-1"), name="refunds.md", attributes={"year": 2026})
+FOUND = Found(query="How long?", hits=(HIT,), files={CHUNK.id: FILE})
 CITATION = Citation(
     marker="[1]",
     start=0,
@@ -60,6 +63,7 @@ def report(finish_reason: str = "stop", text: str = "Five days. [1]", calls: tup
         generation=7,
         prompt=Prompt(token_ids=(1,) * 40, segments=(Segment(name="tail", n_tokens=40),), shown=(), layout="1"),
         hits=(HIT,),
+        n_turns_dropped=0,
         reuse=Reuse(
             prompt_tokens=40,
             predicted_cached_tokens=32,

@@ -10,6 +10,7 @@ from rag.api.schemas.response_functions import FunctionTool
 from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED
 from rag.api.schemas.text import Text
 from rag.errors import InvalidRequest
+from rag.retrieve.filter import Filter, parse_filter
 from rag.types import Tool
 
 
@@ -22,7 +23,7 @@ class RankingOptions(BaseModel):
         None, description="There is one ranker, whichever is named.", json_schema_extra=ACCEPTED
     )
     score_threshold: StrictFloat | StrictInt | None = Field(
-        None, ge=0, le=1, description="Only 0: a floor for scores is not supported.", json_schema_extra=REFUSED
+        None, ge=0, le=1, description="What scores less is not found.", json_schema_extra=SUPPORTED
     )
     hybrid_search: dict[str, object] | None = Field(
         None, description="Search is by meaning alone.", json_schema_extra=REFUSED
@@ -42,9 +43,13 @@ class FileSearchTool(BaseModel):
         None, ge=1, le=50, description="Chunks to retrieve; unset: retrieve.top_k.", json_schema_extra=SUPPORTED
     )
     filters: dict[str, object] | None = Field(
-        None, description="Which documents are searched.", json_schema_extra=REFUSED
+        None,
+        description="Conditions on attributes of the documents that the answer may come from.",
+        json_schema_extra=SUPPORTED,
     )
-    ranking_options: RankingOptions | None = Field(None, description="How hits are ranked.", json_schema_extra=ACCEPTED)
+    ranking_options: RankingOptions | None = Field(
+        None, description="How hits are ranked.", json_schema_extra=SUPPORTED
+    )
 
     def check(self, path: str) -> None:
         """Refuse by name what the service does not do.
@@ -61,17 +66,25 @@ class FileSearchTool(BaseModel):
                 param=f"{path}.vector_store_ids",
                 code="unsupported_value",
             )
-        ranking = self.ranking_options or RankingOptions()
-        refused = {
-            "filters": self.filters,
-            "ranking_options.score_threshold": ranking.score_threshold,
-            "ranking_options.hybrid_search": ranking.hybrid_search,
-        }
-        for name, value in refused.items():
-            if value:
-                raise InvalidRequest(
-                    f"{path}.{name} is not supported. Leave it out.", param=f"{path}.{name}", code="unsupported_value"
-                )
+        if self.ranking_options and self.ranking_options.hybrid_search:
+            param = f"{path}.ranking_options.hybrid_search"
+            raise InvalidRequest(
+                f"{param} is not supported: search is by meaning alone. Leave it out.",
+                param=param,
+                code="unsupported_value",
+            )
+
+    def document_filter(self, path: str) -> Filter | None:
+        """Which documents the answer may come from. path: of this tool in the body.
+
+        Raises:
+            InvalidRequest: the filter is none.
+        """
+        return None if self.filters is None else parse_filter(self.filters, param=f"{path}.filters")
+
+    def min_score(self) -> float | None:
+        """What a hit must score at least."""
+        return (self.ranking_options.score_threshold if self.ranking_options else None) or None
 
 
 class OtherTool(BaseModel):

@@ -115,8 +115,8 @@ class ResponseRequest(BaseModel):
 
     truncation: Literal["auto", "disabled"] | None = Field(
         None,
-        description="A conversation that is too long is a 400.",
-        json_schema_extra={**REFUSED, "harmless": ["disabled"]},
+        description="auto: the oldest turns go where there is no room; unset: server.history_overflow decides.",
+        json_schema_extra=SUPPORTED,
     )
     reasoning: Reasoning | None = Field(
         None, description="No model here reasons apart: effort is refused.", json_schema_extra=ACCEPTED
@@ -220,7 +220,6 @@ class ResponseRequest(BaseModel):
             "tools": [_tool_json(tool) for tool in self.tools],
             "top_logprobs": self.top_logprobs or 0,
             "top_p": self.top_p,
-            "truncation": "disabled",
             "user": self.user,
         }
 
