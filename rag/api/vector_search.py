@@ -63,9 +63,8 @@ def _merged(found: Sequence[Sequence[Hit]], threshold: float) -> list[Hit]:
 
 def _results(hits: Sequence[Hit], generation: Generation, rooms: Rooms) -> list[Json]:
     """Blocks."""
-    shelf = rooms.library.shelf
-    shelf.facts.touch(generation.info.id, now=rooms.library.now())
-    attributes: dict[FileId, Attributes] = dict(shelf.attachments.attributes(generation.info.id))
+    rooms.library.used(generation.info.id)
+    attributes: dict[FileId, Attributes] = dict(rooms.library.shelf.attachments.attributes(generation.info.id))
     return [_result(hit, generation, attributes) for hit in hits]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from openai import OpenAI
 
 SCRIPT = Path(__file__).with_name("service_process.py")
-N_FILES = 70
+N_FILES = 40
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def test_a_service_killed_while_it_indexes_loses_nothing(tmp_path, tiny_format) 
     with service(tmp_path, tiny_format) as (process, client):
         store = client.vector_stores.create(name="survivor")
         ids = [
-            client.files.create(file=(f"{number}.txt", f"number {number} " * 150), purpose="user_data").id
+            client.files.create(file=(f"{number}.txt", f"number {number} " * 90), purpose="user_data").id
             for number in range(N_FILES)
         ]
         batch = client.vector_stores.file_batches.create(store.id, file_ids=ids)
