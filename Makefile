@@ -1,6 +1,6 @@
 # Needs GNU make, a POSIX shell and Python 3.11 to 3.13.
 
-.PHONY: help setup demo serve test bench bench-arms lint lock clean
+.PHONY: help setup demo serve test bench bench-arms fuzz test-clients lint lock clean
 
 help: ## print what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,12 @@ bench: setup ## measure what the service adds to the engine's first token
 
 bench-arms: setup ## install what `rag bench reuse` compares with, in an environment of its own below data/bench
 	@.venv/bin/python -m rag.bench.reuse.pilot data/bench
+
+fuzz: setup ## send 20,000 cases to the service: from the OpenAPI document, and good bodies changed
+	@.venv/bin/python -m pytest -q -m fuzz tests/api/test_fuzz.py
+
+test-clients: setup ## drive the service by OpenAI's Python and Node clients, LangChain, LlamaIndex, LiteLLM and the Agents SDK
+	@.venv/bin/python -m pytest -m clients tests/clients
 
 lint: setup ## check style, format and types
 	@.venv/bin/ruff check .

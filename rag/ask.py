@@ -1,6 +1,7 @@
 """What goes into the pipeline, and what comes out of it."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from rag.retrieve.filter import Filter
 from rag.types import (
@@ -20,6 +21,30 @@ from rag.types import (
 )
 
 
+class Meter(Protocol):
+    """Measures the tokens of one request against what its caller may use."""
+
+    async def reserve(self, n_tokens: int) -> None:
+        """Nothing; so many tokens, of prompt and answer together, are set aside before they are computed.
+
+        Raises:
+            OverLimit: the caller may not use them, now or ever.
+        """
+
+    def spend(self, n_tokens: int) -> None:
+        """Nothing; so many tokens were really used. At its end the request is charged these alone."""
+
+
+class Unmetered:
+    """The meter of whoever has no limits."""
+
+    async def reserve(self, n_tokens: int) -> None:
+        """Nothing."""
+
+    def spend(self, n_tokens: int) -> None:
+        """Nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """One request for an answer."""
@@ -30,6 +55,7 @@ class Ask:
     top_k: int | None = None  # None: the setting retrieve.top_k
     sampling: Sampling = field(default_factory=Sampling)
     group: str = DEFAULT_GROUP
+    meter: Meter = field(default_factory=Unmetered)
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
     filter: Filter | None = None  # which documents the prompt may show; None: all
@@ -45,6 +71,14 @@ class Reuse:
     segments: tuple[tuple[Segment, int | None], ...]  # with the cached tokens of each
     miss_reason: str | None
     n_replaced: int  # hits that gave way to near-tied ones which the prefix shows anyway
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What retrieval found for the question. It comes once, before the first piece of an answer from documents."""
+
+    query: str
+    hits: tuple[Hit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,4 +116,4 @@ class Report:
     timings_ms: dict[str, float]
 
 
-Event = Piece | Report
+Event = Found | Piece | Report

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from rag.ask import Meter, Unmetered
 from rag.clock import Clock
 from rag.errors import ContextTooLong, EngineTimeout
 from rag.rooms import Rooms, cache_salt
@@ -21,6 +22,7 @@ class CompletionAsk:
     request_id: str
     sampling: Sampling
     group: str
+    meter: Meter = field(default_factory=Unmetered)
 
 
 async def complete(ask: CompletionAsk, rooms: Rooms) -> AsyncGenerator[tuple[int, Delta], None]:
@@ -30,6 +32,8 @@ async def complete(ask: CompletionAsk, rooms: Rooms) -> AsyncGenerator[tuple[int
         RagError: the caller, the service or the engine is at fault.
     """
     _check_window(ask, rooms)
+    n_answers = len(ask.prompts) * ask.sampling.n
+    await ask.meter.reserve(sum(map(len, ask.prompts)) + n_answers * (ask.sampling.max_tokens or 0))
     clock = Clock(rooms.settings.server.request_timeout_s)
     places = asyncio.Semaphore(_AT_A_TIME)
     found: asyncio.Queue[tuple[int, Delta] | asyncio.Task[None]] = asyncio.Queue()
@@ -39,7 +43,6 @@ async def complete(ask: CompletionAsk, rooms: Rooms) -> AsyncGenerator[tuple[int
             async for delta in deltas:
                 found.put_nowait((index, delta))
 
-    rooms.groups.note(ask.group)
     tasks = [asyncio.create_task(run(index)) for index in range(len(ask.prompts))]
     for task in tasks:
         task.add_done_callback(found.put_nowait)
@@ -70,8 +73,11 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
         async with asyncio.timeout(clock.left_s()), rooms.gate.place(wait_s=clock.left_s()):
             ticket = await rooms.pool.ticket(prompt, cache_salt(ask.group, None, rooms), wait_s=clock.wait_s())
             request_id = f"{ask.request_id}-{index}"
+            n_prompt = len(token_ids)
             async with aclosing(rooms.pool.stream(ticket, ask.sampling, request_id=request_id)) as deltas:
                 async for delta in deltas:
+                    ask.meter.spend(n_prompt + len(delta.token_ids))
+                    n_prompt = 0  # it counts once, as soon as the engine has taken it
                     yield delta
     except TimeoutError:
         raise EngineTimeout(

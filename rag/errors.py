@@ -8,6 +8,7 @@
     │  ├─ NotAllowed        403                   code insufficient_permissions
     │  ├─ NotFound          404
     │  ├─ TooLarge          413
+    │  ├─ OverLimit         429                   a limit of the key; has kind and retry_after_s
     │  └─ Overloaded        429                   queue full; has retry_after_s
     ├─ CorpusError          503, exit 1           ingest or rebuild fixes it
     │  └─ CollectionBusy    503                   another writer is at work; waiting fixes it
@@ -21,6 +22,8 @@ A message has three parts: what happened, the value, what to do. Callers write
     except RagError as error:
         print(error)
 """
+
+from typing import Literal
 
 
 class RagError(Exception):
@@ -94,6 +97,18 @@ class Overloaded(AskError):
         self.retry_after_s = retry_after_s
 
 
+class OverLimit(AskError):
+    """The key has used what it may. Without `retry_after_s` the request would never pass."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, kind: Literal["requests", "tokens"], retry_after_s: float | None) -> None:
+        """Keep which limit it is, and the seconds after which a retry makes sense."""
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after_s = retry_after_s
+
+
 class CorpusError(RagError):
     """A collection's files are missing, damaged, or made by another model or version."""
 
@@ -144,6 +159,7 @@ HTTP_STATUS: dict[type[RagError], int] = {
     NotAllowed: 403,
     NotFound: 404,
     TooLarge: 413,
+    OverLimit: 429,
     Overloaded: 429,
     CorpusError: 503,
     EngineError: 502,

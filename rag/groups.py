@@ -2,25 +2,26 @@
 
 from collections import OrderedDict
 
-from rag.types import DEFAULT_GROUP
+from rag.types import CollectionId
 
-_REMEMBERED = 8
+_REMEMBERED = 8  # groups of one collection
 
 
 class Groups:
-    """The last groups that asked, the default one among them until there are others."""
+    """Which groups asked each collection last; before any has, the one that it belongs to."""
 
     def __init__(self) -> None:
-        """The default group alone."""
-        self._seen: OrderedDict[str, None] = OrderedDict({DEFAULT_GROUP: None})
+        """Nobody has asked."""
+        self._seen: dict[CollectionId, OrderedDict[str, None]] = {}
 
-    def note(self, group: str) -> None:
-        """A group has asked."""
-        self._seen[group] = None
-        self._seen.move_to_end(group)
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
+    def note(self, group: str, collection: CollectionId) -> None:
+        """A group has asked a collection."""
+        seen = self._seen.setdefault(collection, OrderedDict())
+        seen[group] = None
+        seen.move_to_end(group)
+        while len(seen) > _REMEMBERED:
+            seen.popitem(last=False)
 
-    def seen(self) -> tuple[str, ...]:
+    def seen(self, collection: CollectionId, owner: str) -> tuple[str, ...]:
         """The groups, last one first."""
-        return tuple(reversed(self._seen))
+        return tuple(reversed(self._seen.get(collection, {owner: None})))

@@ -4,20 +4,20 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 
-from rag.ask import Ask, Choice, Event, Report
+from rag.ask import Ask, Choice, Event, Found, Report
 from rag.choices import ChoiceReader
 from rag.clock import Clock
-from rag.compose import Composed, compose, compose_plain, dialogue_of, recalled, sampling_of
+from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled, sampling_of
 from rag.engine import Ticket
 from rag.errors import EngineError, EngineTimeout
 from rag.ledger import account, count
 from rag.rooms import Rooms, cache_salt
 from rag.store import Generation
-from rag.types import Delta, Hit, Sampling, Usage
+from rag.types import Delta, Sampling, Usage
 
 
 async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
-    """Events of an answer: pieces of its choices as they come, then one `Report`.
+    """Events of an answer: what was found, once the engine speaks, pieces of the choices as they come, one `Report`.
 
     Raises:
         RagError: before the first event where the caller or the service is at fault; later only for the engine.
@@ -28,20 +28,25 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
         clock.lap("queue")
         with _pinned(ask, rooms) as generation:  # one index for the whole request
             salt = cache_salt(ask.group, generation, rooms)
-            composed, hits = await _prompt(ask, generation, salt, rooms, clock)
-            rooms.groups.note(ask.group)
+            composed, found = await _prompt(ask, generation, salt, rooms, clock)
+            await ask.meter.reserve(len(composed.prompt.token_ids) + sampling.n * answer_tokens(ask, rooms))
+            if generation:
+                rooms.groups.note(ask.group, generation.info.id)
             ticket = await rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot)
             readers = [
                 ChoiceReader(index, ask, composed.prompt.shown, parser=rooms.settings.engine.tool_parser)
                 for index in range(ask.sampling.n)
             ]
-            usage = None
+            usage, is_told = None, False
             async with aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas:
                 async for delta in deltas:
+                    if found and not is_told:  # not sooner: what fails until the engine speaks comes before any event
+                        yield found
+                        is_told = True
                     usage = delta.usage or usage
                     for piece in readers[delta.choice].feed(delta):
                         yield piece
-            report = _report(generation, hits, composed, ticket, [reader.choice() for reader in readers], usage, clock)
+            report = _report(generation, found, composed, ticket, [reader.choice() for reader in readers], usage, clock)
             count(report, rooms.metrics, rooms.tally)
             yield report
 
@@ -57,12 +62,12 @@ def _pinned(ask: Ask, rooms: Rooms) -> Iterator[Generation | None]:
 
 async def _prompt(
     ask: Ask, generation: Generation | None, salt: str, rooms: Rooms, clock: Clock
-) -> tuple[Composed, tuple[Hit, ...]]:
+) -> tuple[Composed, Found | None]:
     loop = asyncio.get_running_loop()
     if generation is None:
         prompt = await loop.run_in_executor(rooms.executor, compose_plain, ask, rooms)
         clock.lap("compose")
-        return Composed(prompt=prompt), ()
+        return Composed(prompt=prompt), None
     dialogue = dialogue_of(ask, rooms)
     allowed = await loop.run_in_executor(rooms.executor, _allowed, ask, generation, rooms)
     before = await loop.run_in_executor(rooms.executor, recalled, ask, dialogue, allowed, generation, rooms)
@@ -79,7 +84,7 @@ async def _prompt(
         rooms.executor, compose, ask, dialogue, before, hits, allowed, salt, generation, rooms
     )
     clock.lap("compose")
-    return composed, hits[-1]
+    return composed, Found(query=dialogue.queries[-1], hits=hits[-1])
 
 
 def _allowed(ask: Ask, generation: Generation, rooms: Rooms) -> frozenset[int] | None:
@@ -94,6 +99,7 @@ async def _deltas(
     ask: Ask, sampling: Sampling, ticket: Ticket, rooms: Rooms, clock: Clock
 ) -> AsyncGenerator[Delta, None]:
     """The engine's answer, within the request's deadline."""
+    n_prompt = len(ticket.prompt.token_ids)
     async with aclosing(rooms.pool.stream(ticket, sampling, request_id=ask.request_id)) as stream:
         while True:
             try:
@@ -106,6 +112,8 @@ async def _deltas(
                     f"The answer was not complete after {clock.timeout_s:g} s (server.request_timeout_s). "
                     "Ask for fewer max_tokens, or raise the limit."
                 ) from None
+            ask.meter.spend(n_prompt + len(delta.token_ids))
+            n_prompt = 0  # it counts once, as soon as the engine has taken it
             if delta.text or delta.finish_reason:
                 clock.mark("first_token")
             yield delta
@@ -113,7 +121,7 @@ async def _deltas(
 
 def _report(
     generation: Generation | None,
-    hits: tuple[Hit, ...],
+    found: Found | None,
     composed: Composed,
     ticket: Ticket,
     choices: Sequence[Choice],
@@ -130,7 +138,7 @@ def _report(
         collection=generation.info.name if generation else None,
         generation=generation.number if generation else None,
         prompt=ticket.prompt,
-        hits=hits,
+        hits=found.hits if found else (),
         reuse=account(ticket, composed, usage),
         timings_ms=dict(clock.timings_ms),
     )

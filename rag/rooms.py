@@ -19,14 +19,14 @@ from rag.indexing import Indexer, Indexing
 from rag.library import Library
 from rag.models import chat_model_source, embedding_source
 from rag.passages import Passages
-from rag.plan import Limits, Pace
+from rag.plan import Limits
 from rag.planner import Planner
 from rag.prefixes import Prefixes
 from rag.render import Renderer
-from rag.renderer import make_renderer
+from rag.renderer import default_sampling, make_renderer
 from rag.retrieve import Retriever
 from rag.settings import Settings
-from rag.store import CollectionInfo, Generation, Shelf, Store, TokenStore, TurnStore
+from rag.store import CollectionInfo, Generation, ResponseStore, Shelf, Store, TokenStore, TurnStore
 from rag.tally import Tally
 from rag.telemetry import Metrics
 
@@ -48,6 +48,7 @@ class Rooms:
     prefixes: Prefixes
     planner: Planner
     turns: TurnStore
+    responses: ResponseStore
     applications: Applications
     groups: Groups
     tally: Tally
@@ -96,12 +97,16 @@ async def open_rooms(
         # A remote engine says itself which model it serves; its weights may have another path there than here.
         source = engine.source if settings.engine.urls else settings.engine.model
         renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir)
+        engines.learn(renderer.tokenizer.backend, await asyncio.to_thread(default_sampling, source, settings.data_dir))
         passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
         stack.callback(passages.close)
-        prefixes = Prefixes(passages, settings.data_dir, prefix_limits(settings, engine, engines.slots[0].pace))
+        prefixes = Prefixes(passages, settings.data_dir, prefix_limits(settings, engine))
         stack.callback(prefixes.close)
         turns = TurnStore(settings.data_dir)
         stack.callback(turns.close)
+        kept = settings.responses
+        responses = ResponseStore(settings.data_dir, keep_days=kept.keep_days, capacity=kept.max_stored)
+        stack.callback(responses.close)
         metrics = Metrics()
         yield Rooms(
             settings=settings,
@@ -120,6 +125,7 @@ async def open_rooms(
                 is_warmed=settings.cache.warm,
             ),
             turns=turns,
+            responses=responses,
             applications=Applications(),
             groups=Groups(),
             tally=Tally(),
@@ -162,15 +168,14 @@ def make_pool(settings: Settings) -> EnginePool:
     return EnginePool([local_slot(local)])
 
 
-def prefix_limits(settings: Settings, engine: EngineInfo | None, pace: Pace | None = None) -> Limits:
-    """How long prefixes may be for an engine of a pace; None: one that is not known, whose window is the setting's."""
+def prefix_limits(settings: Settings, engine: EngineInfo | None) -> Limits:
+    """How long prefixes may be for an engine; None: one that is not known, whose window is the setting's."""
     window = engine.window_tokens if engine else settings.engine.max_model_len
     whole, core = settings.prompt.shared_prefix_tokens, settings.prompt.topic_tokens
-    is_wide = pace is None or pace.reads_cheaply
     return Limits(
         whole_tokens=whole if window is None else min(whole, window // 2),
         core_tokens=core if window is None else min(core, window // 4),
-        held_tokens=round(settings.cache.prefix_share * (engine.kv_tokens or 0)) if engine and is_wide else 0,
+        held_tokens=round(settings.cache.prefix_share * (engine.kv_tokens or 0)) if engine else 0,
     )
 
 

@@ -37,6 +37,9 @@ class ServerSettings(_Section):
     max_concurrent: int = Field(64, ge=1, description="Requests that may hold the engine at the same time.")
     max_queue: int = Field(256, ge=0, description="Requests that may wait for a place; one more is answered 429.")
     request_timeout_s: float = Field(600.0, gt=0, description="Seconds from arrival after which a request is ended.")
+    redis_url: SecretStr | None = Field(
+        None, description="Redis that counts the limits of keys for several services; unset: each counts for itself."
+    )
     max_body_bytes: int = Field(10 * 2**20, ge=1024, description="Largest JSON body in bytes.")
     max_upload_bytes: int = Field(512 * 2**20, ge=1024, description="Largest uploaded file in bytes.")
 
@@ -69,6 +72,12 @@ class EngineSettings(_Section):
     kv_replay: tuple[str, ...] = Field(
         (), description="ZMQ addresses where they repeat missed KV events, in the same order; empty: nowhere."
     )
+    tokens_only: Literal["auto", "off"] = Field(
+        "auto",
+        description="auto: engines give tokens and the service makes the text, where they can (vLLM 0.32 and later: "
+        "--enable-scale-out); off: engines make it. Set off where engine.urls were started with --generation-config or "
+        "--override-generation-config: their defaults for sampling would not be known.",
+    )
     port: int = Field(0, ge=0, le=65535, description="Port of the local engine on loopback; 0 takes a free one.")
     block_size: int | None = Field(None, description="Tokens in a KV block; unset: 32 on CPU, vLLM's choice on a GPU.")
     max_model_len: int | None = Field(None, ge=64, description="Window in tokens; unset: the model's own.")
@@ -88,6 +97,9 @@ class EmbeddingSettings(_Section):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the CPU or GPU computes in it, else float32."
+    )
+    shorter_dimensions: tuple[int, ...] = Field(
+        (), description="Lengths that the model was trained to be cut to; empty: what its own config.json says."
     )
     batch_tokens: int = Field(8192, ge=256, description="Tokens in one batch, padding included.")
     max_queue: int = Field(1024, ge=1, description="Texts that may wait for the encoder; more are answered 429.")
@@ -140,6 +152,13 @@ class CacheSettings(_Section):
     )
 
 
+class ResponsesSettings(_Section):
+    """Responses that clients may come back to."""
+
+    keep_days: float = Field(30.0, gt=0, description="Days that a response is kept after it was last continued.")
+    max_stored: int = Field(100_000, ge=1, description="Responses kept at most; the oldest go first.")
+
+
 class ModelsSettings(_Section):
     """Names of models."""
 
@@ -182,6 +201,7 @@ class Settings(BaseSettings):
     retrieve: RetrieveSettings = RetrieveSettings()
     prompt: PromptSettings = PromptSettings()
     cache: CacheSettings = CacheSettings()
+    responses: ResponsesSettings = ResponsesSettings()
     models: ModelsSettings = ModelsSettings()
     log: LogSettings = LogSettings()
 

@@ -86,13 +86,14 @@ class Warmer:
         """What should be computed, most wanted first. Blocks."""
         rooms = self._rooms
         shared = rooms.prefixes.of(generation)
-        for group in rooms.groups.seen():
+        groups = rooms.groups.seen(generation.info.id, generation.info.group)
+        for group in groups:
             salt = cache_salt(group, generation, rooms)
             for slot in rooms.pool.slots:
                 view = slot.view()
                 if view is None:
                     continue
-                for number in shared.most_wanted(self._budget(slot) / len(rooms.groups.seen())):
+                for number in shared.most_wanted(self._budget(slot) / len(groups)):
                     prefix = shared.prefixes[number]
                     if rooms.planner.holds(prefix, view, salt=salt):
                         continue

@@ -1,6 +1,13 @@
-"""What many tests need: a tiny chat model, made on the spot."""
+"""What many tests need: a tiny chat model, made on the spot, and a Redis of their own."""
 
 import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -67,3 +74,40 @@ def tiny_format(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_json: s
     (folder / "config.json").write_text('{"model_type": "llama"}')
     (folder / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
     return folder
+
+
+StartRedis = Callable[[], tuple[str, "subprocess.Popen[bytes]"]]
+
+
+@pytest.fixture
+def start_redis(tmp_path: Path) -> Iterator[StartRedis]:
+    """Starts a real redis-server on a free port: its URL and its process, which ends with the test."""
+    program = shutil.which("redis-server")
+    if program is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("redis-server is not installed, and no test may be left out here")
+        pytest.skip("redis-server is not installed: apt-get install redis-server")
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(_redis(program, tmp_path))
+
+
+@contextmanager
+def _redis(program: str, folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None, "redis-server has ended"
+                assert time.monotonic() < end, "redis-server does not answer"
+                time.sleep(0.02)
+        yield f"redis://127.0.0.1:{port}/0", process
+    finally:
+        process.kill()
+        process.wait()

@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.errors": set(),
     "rag.settings": BASE,
     "rag.telemetry": BASE | {"rag.settings"},
-    "rag.auth": BASE | {"rag.store"},
+    "rag.auth": BASE | {"rag.ask", "rag.store"},
     "rag.models": BASE | {"rag.settings"},
     "rag.store": BASE | {"rag.settings"},
     "rag.embed": BASE | {"rag.settings", "rag.models"},
@@ -75,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
     | {"rag.indexing", "rag.library"},
     "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store", "rag.tools"},
-    "rag.completion": BASE | {"rag.clock", "rag.rooms"},
+    "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.rooms"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
     "rag.api": LEAVES
     | {
@@ -96,6 +96,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rag.bench": LEAVES
     | {"rag.planner", "rag.recall", "rag.plan", "rag.render", "rag.renderer", "rag.engine", "rag.embed", "rag.models"},
+    "rag.bench.encoder_service": LEAVES | {"rag.api", "rag.engine", "rag.rooms", "ingest"},
     "rag.demo": BASE | {"rag.bench"},
     "rag.cli": LEAVES | DATA | PROMPT | PATH | {"rag", "rag.api", "rag.auth", "rag.bench", "rag.demo", "ingest"},
     "ingest": LEAVES | {"rag.store", "rag.embed", "rag.indexing"},
@@ -109,7 +110,7 @@ MAY_NOT_IMPORT = {
     "rag.tools": IMPURE,
     "rag.retrieve.filter": IMPURE,
 }
-ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "vllm": set[str]()}
+ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "redis": {"rag.auth"}, "vllm": set[str]()}
 READS_ENVIRONMENT = {"rag.settings", "rag.engine.launch"}  # launch passes it on to the engine's process
 
 

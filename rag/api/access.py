@@ -40,8 +40,8 @@ async def visible_collections(caller: Caller, rooms: Rooms) -> tuple[CollectionI
     return tuple(info for info in infos if caller.may_see(info.id, info.name, info.group))
 
 
-async def find_collection(name_or_id: str, caller: Caller, rooms: Rooms) -> CollectionInfo:
-    """The collection of this name or id.
+async def find_collection(name_or_id: str, caller: Caller, rooms: Rooms, *, param: str | None = None) -> CollectionInfo:
+    """The collection of this name or id. param: the field that names it.
 
     Raises:
         NotFound: there is none, or none for this caller; nothing tells which.
@@ -52,6 +52,7 @@ async def find_collection(name_or_id: str, caller: Caller, rooms: Rooms) -> Coll
     if found is None:
         raise NotFound(
             f"There is no collection {name_or_id!r}. Make one with `rag ingest PATH -c NAME`.",
+            param=param,
             code="collection_not_found",
         )
     return found

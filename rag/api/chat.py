@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from rag.api import sse
 from rag.api.access import CallerDep, find_collection, requires
+from rag.api.body import JsonRoute
 from rag.api.chat_wire import ChatWire
 from rag.api.errors import describe
 from rag.api.names import chat_model
@@ -24,7 +25,7 @@ from rag.auth import Scope
 from rag.errors import RagError
 from rag.pipeline import answer
 
-router = APIRouter(prefix="/v1", tags=["chat"], dependencies=[requires(Scope.CHAT)])
+router = APIRouter(prefix="/v1", tags=["chat"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute)
 log = structlog.get_logger()
 
 
@@ -47,6 +48,7 @@ async def chat_completions(
         request_id=request.scope["request_id"],
         collection=(await find_collection(name, caller, rooms)).id if documents else None,
         group=caller.group,
+        meter=caller.meter,
         top_k=body.rag.top_k,
         filter=body.rag.document_filter(),
         sampling=body.sampling(),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rag.api import sse
 from rag.api.logprobs import chat_logprobs
 from rag.api.wire import Json, annotation_json, call_delta_json, call_json, rag_json, usage_json
-from rag.ask import Choice, Event, Piece, Report
+from rag.ask import Choice, Event, Found, Piece, Report
 from rag.render import ChatTokenizer
 from rag.types import Citation, Logprob
 
@@ -45,6 +45,8 @@ class ChatWire:
 
     def chunks(self, event: Event) -> list[str]:
         """The chunks that an event of the pipeline stands for."""
+        if isinstance(event, Found):
+            return []
         if isinstance(event, Piece):
             return [self._chunk(event.choice, self._delta(event), logprobs=event.logprobs)]
         last = len(event.choices) - 1

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from rag.api import sse
 from rag.api.access import CallerDep, requires
+from rag.api.body import JsonRoute
 from rag.api.completion_wire import CompletionWire
 from rag.api.errors import describe
 from rag.api.names import chat_model
@@ -24,7 +25,7 @@ from rag.errors import RagError
 from rag.render import ChatTokenizer
 from rag.types import Delta
 
-router = APIRouter(prefix="/v1", tags=["chat"], dependencies=[requires(Scope.CHAT)])
+router = APIRouter(prefix="/v1", tags=["chat"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute)
 log = structlog.get_logger()
 
 Pieces = AsyncGenerator[tuple[int, Delta], None]
@@ -39,7 +40,11 @@ async def completions(body: CompletionRequest, request: Request, rooms: RoomsDep
     loop = asyncio.get_running_loop()
     prompts = await loop.run_in_executor(rooms.executor, encode_prompts, body.prompts(), rooms)
     ask = CompletionAsk(
-        prompts=prompts, request_id=request.scope["request_id"], sampling=body.sampling(), group=caller.group
+        prompts=prompts,
+        request_id=request.scope["request_id"],
+        sampling=body.sampling(),
+        group=caller.group,
+        meter=caller.meter,
     )
     wire = CompletionWire(
         id=f"cmpl-{secrets.token_hex(12)}",

@@ -1,94 +1,95 @@
 """`POST /v1/embeddings`."""
 
+import asyncio
 import base64
-from typing import Literal
 
 import numpy as np
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic_core import to_json
 
 from rag.api import sse
-from rag.api.access import requires
+from rag.api.access import CallerDep, requires
+from rag.api.body import JsonRoute
 from rag.api.names import check_embedding_model
-from rag.api.schemas.text import Text
+from rag.api.schemas.embeddings import EmbeddingRequest
 from rag.api.state import RoomsDep
-from rag.api.wire import Json
+from rag.ask import Meter
 from rag.auth import Scope
-from rag.embed import Batcher
+from rag.embed import Batcher, Encoder, cut, text_of
 from rag.errors import ContextTooLong, InvalidRequest
-from rag.rooms import Rooms
 
-router = APIRouter(prefix="/v1", tags=["embeddings"], dependencies=[requires(Scope.EMBEDDINGS)])
+router = APIRouter(prefix="/v1", tags=["embeddings"], dependencies=[requires(Scope.EMBEDDINGS)], route_class=JsonRoute)
 
-_MAX_INPUTS = 2048
-
-
-class EmbeddingRequest(BaseModel):
-    """The body."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    model: Text
-    input: Text | list[Text] | list[StrictInt] | list[list[StrictInt]]
-    encoding_format: Literal["float", "base64"] = "float"
-    dimensions: StrictInt | None = Field(None, ge=1)
-    user: str | None = None
-
-    def texts(self) -> list[str]:
-        """The inputs as texts.
-
-        Raises:
-            InvalidRequest: none, too many, an empty one, or token ids.
-        """
-        inputs = [self.input] if isinstance(self.input, str) else self.input
-        texts = [text for text in inputs if isinstance(text, str)]
-        if not inputs or len(inputs) > _MAX_INPUTS:
-            raise InvalidRequest(f"input has {len(inputs)} items; 1 to {_MAX_INPUTS} are allowed.", param="input")
-        if len(texts) < len(inputs):
-            raise InvalidRequest(
-                "input has token ids; they depend on the client's tokenizer. Send strings.", param="input"
-            )
-        if "" in texts:
-            raise InvalidRequest(f"input[{texts.index('')}] is empty. Leave it out.", param="input")
-        return texts
+_MAX_TOKENS = 300_000  # of all inputs together
 
 
 @router.post("/embeddings")
-async def embeddings(body: EmbeddingRequest, request: Request, rooms: RoomsDep) -> Json:
+async def embeddings(body: EmbeddingRequest, request: Request, rooms: RoomsDep, caller: CallerDep) -> Response:
     """A vector for each input, in the order given."""
     check_embedding_model(body.model, rooms)
-    texts = body.texts()
-    encoder = rooms.batcher.encoder
-    if body.dimensions not in (None, encoder.info.dimensions):
-        raise InvalidRequest(
-            f"dimensions = {body.dimensions} is not supported: {encoder.info.model!r} is not trained for shorter "
-            f"vectors than {encoder.info.dimensions}. Leave it out.",
-            param="dimensions",
-        )
-    n_tokens, vectors = await sse.while_connected(request, _encode(texts, rooms))
-    data = [
-        {"object": "embedding", "index": index, "embedding": _encoded(vector, body.encoding_format)}
-        for index, vector in enumerate(vectors)
-    ]
-    usage = {"prompt_tokens": n_tokens, "total_tokens": n_tokens}
-    return {"object": "list", "data": data, "model": body.model, "usage": usage}
+    return await sse.while_connected(request, _answer(body, caller.meter, rooms.batcher))
 
 
-async def _encode(texts: list[str], rooms: Rooms) -> tuple[int, NDArray[np.float32]]:
-    batcher: Batcher = rooms.batcher
+async def _answer(body: EmbeddingRequest, meter: Meter, batcher: Batcher) -> Response:
+    loop = asyncio.get_running_loop()
+    _check_dimensions(body.dimensions, batcher.encoder)
+    texts = await loop.run_in_executor(None, _texts, body, batcher.encoder)
     counts = await batcher.count_tokens(texts)
-    limit = batcher.encoder.max_tokens
+    _check_counts(counts, batcher.encoder)
+    await meter.reserve(sum(counts))
+    vectors = await batcher.documents(texts)
+    meter.spend(sum(counts))
+    return await loop.run_in_executor(None, _response, body, sum(counts), vectors)
+
+
+def _texts(body: EmbeddingRequest, encoder: Encoder) -> list[str]:
+    return [
+        item if isinstance(item, str) else text_of(item, encoder.tokenizer, param=f"input[{index}]")
+        for index, item in enumerate(body.inputs())
+    ]
+
+
+def _check_dimensions(dimensions: int | None, encoder: Encoder) -> None:
+    info = encoder.info
+    if dimensions in {None, info.dimensions} or dimensions in encoder.shorter_dimensions:
+        return
+    lengths = ", ".join(map(str, encoder.shorter_dimensions)) or "no shorter vectors"
+    raise InvalidRequest(
+        f"dimensions = {dimensions} is not supported: {info.model!r} is trained for {lengths}. "
+        f"Leave it out for {info.dimensions}; embedding.shorter_dimensions says what a model is trained for.",
+        param="dimensions",
+        code="unsupported_value",
+    )
+
+
+def _check_counts(counts: list[int], encoder: Encoder) -> None:
+    limit = encoder.max_tokens
     for index, count in enumerate(counts):
         if count > limit:
             raise ContextTooLong(
-                f"input[{index}] has {count} tokens; {batcher.encoder.info.model!r} reads at most {limit}. Split it.",
+                f"input[{index}] has {count} tokens; {encoder.info.model!r} reads at most {limit}. Split it.",
                 param="input",
             )
-    return sum(counts), await batcher.documents(texts)
+    if sum(counts) > _MAX_TOKENS:
+        raise InvalidRequest(
+            f"The inputs have {sum(counts)} tokens together; {_MAX_TOKENS} are allowed. Send them in several requests.",
+            param="input",
+        )
 
 
-def _encoded(vector: NDArray[np.float32], encoding_format: str) -> object:
-    if encoding_format == "base64":
-        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
-    return vector.tolist()
+def _response(body: EmbeddingRequest, n_tokens: int, vectors: NDArray[np.float32]) -> Response:
+    if body.dimensions is not None:
+        vectors = cut(vectors, body.dimensions)
+    embeddings: list[object]
+    if body.encoding_format == "base64":
+        embeddings = [base64.b64encode(row.tobytes()).decode() for row in vectors.astype("<f4")]
+    else:
+        embeddings = vectors.tolist()
+    data = [
+        {"object": "embedding", "index": index, "embedding": embedding} for index, embedding in enumerate(embeddings)
+    ]
+    usage = {"prompt_tokens": n_tokens, "total_tokens": n_tokens}
+    answer = {"object": "list", "data": data, "model": body.model, "usage": usage}
+    return Response(to_json(answer), media_type="application/json")

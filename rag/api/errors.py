@@ -1,20 +1,27 @@
 """Every failure as OpenAI's error object. The only place where an exception becomes a status."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
-from rag.errors import HTTP_STATUS, AskError, EngineUnavailable, Overloaded, RagError
+from rag.errors import HTTP_STATUS, AskError, EngineUnavailable, OverLimit, Overloaded, RagError
 
+_METHOD_NOT_ALLOWED = 405
 _SERVER_ERROR = 500
+# Messages quote what was sent, which may be megabytes.
+_LONGEST_MESSAGE = 1000
+_LONGEST_PARAM = 200
 
 
 def error_body(message: str, *, kind: str, param: str | None = None, code: str | None = None) -> dict[str, object]:
     """The envelope. All four keys are always there."""
+    message, param = _cut(message, _LONGEST_MESSAGE), _cut(param, _LONGEST_PARAM) if param else param
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
@@ -27,7 +34,15 @@ def describe(error: RagError) -> tuple[int, dict[str, object], dict[str, str]]:
     if isinstance(error, Overloaded | EngineUnavailable):
         headers["Retry-After"] = str(error.retry_after_s)
         kind = "requests" if isinstance(error, Overloaded) else kind
+    elif isinstance(error, OverLimit):
+        headers, kind = _wait(error.retry_after_s), error.kind
     return status, error_body(str(error), kind=kind, param=param, code=error.code), headers
+
+
+def _wait(seconds: float | None) -> dict[str, str]:
+    if seconds is None:
+        return {"x-should-retry": "false"}  # OpenAI's clients try again after every other 429
+    return {"Retry-After": str(max(1, math.ceil(seconds))), "retry-after-ms": str(max(1, math.ceil(seconds * 1000)))}
 
 
 def internal_error() -> dict[str, object]:
@@ -61,33 +76,57 @@ async def _rag_error(_: Request, error: Exception) -> JSONResponse:
 async def _bad_body(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    detail = error.errors()[0]
-    param = _param(detail["loc"])
-    if detail["type"] == "json_invalid":
-        return JSONResponse(error_body("The body is not valid JSON.", kind="invalid_request_error"), 400)
+    # Of the errors that the members of a union have, the one that got furthest is of the member that was meant.
+    # Beside it, a name that is not known explains why another is missing.
+    detail = max(error.errors(), key=lambda each: (len(each["loc"]), each["type"] == "extra_forbidden"))
+    param = _param(detail["loc"], error.body, is_missing=detail["type"] == "missing")
     if detail["type"] == "extra_forbidden":
         code, message = "unknown_parameter", f"Unknown parameter: {param!r}. Leave it out or correct its name."
     elif detail["type"] == "missing":
         code, message = "missing_required_parameter", f"Missing required parameter: {param!r}."
     else:
-        code, message = "invalid_value", f"Invalid value for {param or 'the body'!r}: {detail['msg']}."
+        reason = detail["msg"].removeprefix("Value error, ")
+        code, message = "invalid_value", f"Invalid value for {param or 'the body'!r}: {reason}."
     return JSONResponse(error_body(message, kind="invalid_request_error", param=param, code=code), 400)
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    headers = dict(error.headers or {})
+    if error.status_code == _METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
     message = f"{error.detail}: {request.method} {request.url.path}. GET /docs lists what there is."
-    headers: Mapping[str, str] | None = error.headers
-    return JSONResponse(error_body(message, kind="invalid_request_error"), error.status_code, dict(headers or {}))
+    return JSONResponse(error_body(message, kind="invalid_request_error"), error.status_code, headers)
 
 
-def _param(location: tuple[int | str, ...]) -> str | None:
-    """`messages[0].content` from pydantic's path."""
+def _methods(request: Request) -> list[str]:
+    """What the path of the request takes: a route knows only its own methods."""
+    routes = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches({**request.scope, "method": "OPTIONS"})[0] is not Match.NONE
+    ]
+    methods = {method for route in routes for method in route.methods or ()}
+    return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+
+
+def _param(location: tuple[int | str, ...], body: object, *, is_missing: bool) -> str | None:
+    """`messages[0].content` from pydantic's path, which also has names of a union's members: those `body` has not."""
+    if location[0] != "body":
+        return str(location[-1])
     path = ""
-    for part in location[1:]:
+    for place, part in enumerate(location[1:], 2):
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part.isidentifier():  # names of a union's members ("list[str]") are pydantic's own
+            body = body[part] if isinstance(body, list) and part < len(body) else None
+        elif isinstance(body, dict) and (part in body or (is_missing and place == len(location))):
             path += f".{part}" if path else part
+            body = body.get(part)
     return path or None
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -5,6 +5,7 @@ from functools import partial
 from fastapi import APIRouter, Response
 
 from rag.api.access import CallerDep, find_collection, requires
+from rag.api.body import JsonRoute
 from rag.api.files import blocking
 from rag.api.paging import PagingDep
 from rag.api.schemas.vector_stores import CreateBatch, batch_json
@@ -18,10 +19,16 @@ from rag.rooms import Rooms
 from rag.store import Batch, CollectionInfo, FileStatus
 
 reading = APIRouter(
-    prefix="/v1/vector_stores/{store_id}/file_batches", tags=["vector stores"], dependencies=[requires(Scope.CHAT)]
+    prefix="/v1/vector_stores/{store_id}/file_batches",
+    tags=["vector stores"],
+    dependencies=[requires(Scope.CHAT)],
+    route_class=JsonRoute,
 )
 changing = APIRouter(
-    prefix="/v1/vector_stores/{store_id}/file_batches", tags=["vector stores"], dependencies=[requires(Scope.INGEST)]
+    prefix="/v1/vector_stores/{store_id}/file_batches",
+    tags=["vector stores"],
+    dependencies=[requires(Scope.INGEST)],
+    route_class=JsonRoute,
 )
 
 

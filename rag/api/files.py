@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from rag.api.access import CallerDep, requires, visible_collections
+from rag.api.body import JsonRoute
 from rag.api.multipart import FormReader
 from rag.api.paging import Paging
 from rag.api.schemas.files import FileForm, UploadForm, file_json, parse_form
@@ -21,8 +22,8 @@ from rag.library import created_at
 from rag.rooms import Rooms
 from rag.store import CollectionInfo, Incoming, Listed, StoredFile
 
-reading = APIRouter(prefix="/v1/files", tags=["files"], dependencies=[requires(Scope.CHAT)])
-changing = APIRouter(prefix="/v1/files", tags=["files"], dependencies=[requires(Scope.INGEST)])
+reading = APIRouter(prefix="/v1/files", tags=["files"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute)
+changing = APIRouter(prefix="/v1/files", tags=["files"], dependencies=[requires(Scope.INGEST)], route_class=JsonRoute)
 
 Result = TypeVar("Result")
 _NO_SNIFFING = {"x-content-type-options": "nosniff"}

@@ -10,14 +10,18 @@ from rag.types import Logprob
 
 def chat_logprobs(logprobs: Sequence[Logprob], tokenizer: ChatTokenizer) -> Json:
     """As chat completions have them. The `bytes` of all tokens together are what the model wrote."""
-    content = [
+    return {"content": response_logprobs(logprobs, tokenizer), "refusal": None}
+
+
+def response_logprobs(logprobs: Sequence[Logprob], tokenizer: ChatTokenizer) -> list[Json]:
+    """As responses have them: the same list."""
+    return [
         {
             **_token(one.token_id, one.logprob, tokenizer),
             "top_logprobs": [_token(token_id, logprob, tokenizer) for token_id, logprob in one.top],
         }
         for one in logprobs
     ]
-    return {"content": content, "refusal": None}
 
 
 def completion_logprobs(logprobs: Sequence[Logprob], tokenizer: ChatTokenizer, *, offset: int) -> Json:

@@ -36,6 +36,9 @@ class Frame:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            # As GET; the server, which has the scope as it was, leaves the body out.
+            scope = {**scope, "method": "GET"}
         answer = _Answer(send, _request_id(Headers(scope=scope)))
         scope["request_id"] = answer.request_id
         limit = _limit(scope, self._state.settings.server)

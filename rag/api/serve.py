@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from pathlib import Path
 
 import structlog
@@ -15,9 +15,11 @@ from filelock import FileLock, Timeout
 
 from rag.api.app import create_app
 from rag.api.state import State
+from rag.embed import Encoder
+from rag.engine import EnginePool
 from rag.errors import ConfigError
 from rag.indexing import Indexer
-from rag.rooms import open_rooms
+from rag.rooms import Rooms, open_rooms
 from rag.settings import ServerSettings, Settings
 from rag.warm import warming
 
@@ -26,8 +28,12 @@ _DRAIN_S = 10
 log = structlog.get_logger()
 
 
-def serve(settings: Settings, indexer: Indexer) -> None:
-    """Serve until SIGINT or SIGTERM, then stop in order. indexer: as of `open_rooms`.
+def serve(
+    settings: Settings, indexer: Indexer, *, pool: EnginePool | None = None, encoder: Encoder | None = None
+) -> None:
+    """Serve until SIGINT or SIGTERM, then stop in order.
+
+    indexer, pool, encoder: as of `open_rooms`.
 
     Raises:
         RagError: the port is taken, the address is open to others, or a room does not open.
@@ -40,15 +46,18 @@ def serve(settings: Settings, indexer: Indexer) -> None:
     with closing(state.keys):
         _check_keys(state)
         with _listen(settings.server) as listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_run(state, indexer, _Server(config), listener))
+            opened = open_rooms(settings, indexer, pool=pool, encoder=encoder)
+            runner.run(_run(state, _Server(config), listener, opened))
 
 
-async def _run(state: State, indexer: Indexer, server: "_Server", listener: socket.socket) -> None:
+async def _run(
+    state: State, server: "_Server", listener: socket.socket, opened: AbstractAsyncContextManager[Rooms]
+) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     with _announced(state, url):
         requests = asyncio.create_task(server.serve([listener]), name="requests")
-        opening = asyncio.create_task(_open_until(state, indexer, requests, url), name="rooms")
+        opening = asyncio.create_task(_open_until(state, requests, url, opened), name="rooms")
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sign, _stop, server, opening, state)
@@ -59,6 +68,7 @@ async def _run(state: State, indexer: Indexer, server: "_Server", listener: sock
         finally:
             server.should_exit = True
             await requests
+            await state.limiter.close()
 
 
 def _stop(server: "_Server", opening: "asyncio.Task[None]", state: State) -> None:
@@ -67,9 +77,11 @@ def _stop(server: "_Server", opening: "asyncio.Task[None]", state: State) -> Non
         opening.cancel()
 
 
-async def _open_until(state: State, indexer: Indexer, requests: "asyncio.Task[None]", url: str) -> None:
+async def _open_until(
+    state: State, requests: "asyncio.Task[None]", url: str, opened: AbstractAsyncContextManager[Rooms]
+) -> None:
     """Keep the rooms open for as long as requests are served."""
-    async with open_rooms(state.settings, indexer) as rooms, warming(rooms) as warmer:
+    async with opened as rooms, warming(rooms) as warmer:
         state.rooms, state.warmer = rooms, warmer
         log.info("ready", url=url, model=rooms.engine.model, docs=f"{url}/docs")
         await asyncio.wait([requests])

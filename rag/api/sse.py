@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import TypeVar
 
 from fastapi import Request
@@ -17,6 +17,11 @@ DONE = "data: [DONE]\n\n"
 def event(data: object) -> str:
     """One event."""
     return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+
+
+def named(data: Mapping[str, object]) -> str:
+    """One event that is named by its own `type`, as the Responses API sends them."""
+    return f"event: {data['type']}\n{event(data)}"
 
 
 def stream(events: AsyncIterator[str]) -> StreamingResponse:

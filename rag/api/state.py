@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from rag.auth import Keys
+from rag.auth import Keys, Limiter, MemoryCounters, RedisCounters
 from rag.errors import EngineUnavailable
 from rag.rooms import Rooms
 from rag.settings import Settings
@@ -27,10 +27,17 @@ class State:
     warmer: Warmer | None = None
     local_token: str = field(default_factory=_local_token, repr=False)  # opens everything to commands on this machine
     keys: Keys = field(init=False)
+    limiter: Limiter = field(init=False)
 
     def __post_init__(self) -> None:
-        """Name the key store, which is opened at the first request."""
+        """Name the keys and where their use is counted; both are opened at the first request.
+
+        Raises:
+            ConfigError: server.redis_url is none.
+        """
         self.keys = Keys(KeyStore(self.settings.data_dir))
+        url = self.settings.server.redis_url
+        self.limiter = Limiter(RedisCounters(url.get_secret_value()) if url else MemoryCounters())
 
 
 def get_state(request: Request) -> State:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 
 from rag.api import sse
 from rag.api.access import CallerDep, find_collection, requires
+from rag.api.body import JsonRoute
 from rag.api.files import blocking
 from rag.api.schemas.vector_stores import Search
 from rag.api.state import RoomsDep
@@ -18,7 +19,9 @@ from rag.rooms import Rooms
 from rag.store import CollectionInfo, Generation
 from rag.types import FileId, Hit
 
-router = APIRouter(prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.CHAT)])
+router = APIRouter(
+    prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
+)
 
 
 @router.post("/{store_id}/search")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from rag.api.access import CallerDep, find_collection, requires
+from rag.api.body import JsonRoute
 from rag.api.files import blocking
 from rag.api.paging import PagingDep
 from rag.api.schemas.vector_stores import AttachFile, UpdateFile, deleted_json, member_json
@@ -20,10 +21,16 @@ from rag.store import FileStatus
 from rag.types import CollectionId
 
 reading = APIRouter(
-    prefix="/v1/vector_stores/{store_id}/files", tags=["vector stores"], dependencies=[requires(Scope.CHAT)]
+    prefix="/v1/vector_stores/{store_id}/files",
+    tags=["vector stores"],
+    dependencies=[requires(Scope.CHAT)],
+    route_class=JsonRoute,
 )
 changing = APIRouter(
-    prefix="/v1/vector_stores/{store_id}/files", tags=["vector stores"], dependencies=[requires(Scope.INGEST)]
+    prefix="/v1/vector_stores/{store_id}/files",
+    tags=["vector stores"],
+    dependencies=[requires(Scope.INGEST)],
+    route_class=JsonRoute,
 )
 
 _LEAVE_S = 10.0  # that a caller waits for a detached file's chunks to be gone

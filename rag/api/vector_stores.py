@@ -5,6 +5,7 @@ from functools import partial
 from fastapi import APIRouter
 
 from rag.api.access import CallerDep, find_collection, requires, visible_collections
+from rag.api.body import JsonRoute
 from rag.api.files import blocking, find_upload
 from rag.api.paging import PagingDep
 from rag.api.schemas.vector_stores import AttachFile, CreateStore, ModifyStore, deleted_json, store_json
@@ -16,8 +17,12 @@ from rag.library import StoreView, created_at
 from rag.rooms import Rooms
 from rag.store import NewAttachment
 
-reading = APIRouter(prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.CHAT)])
-changing = APIRouter(prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.INGEST)])
+reading = APIRouter(
+    prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
+)
+changing = APIRouter(
+    prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.INGEST)], route_class=JsonRoute
+)
 
 
 @changing.post("")

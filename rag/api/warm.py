@@ -6,11 +6,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from rag.api.access import CallerDep, find_collection, requires, visible_collections
+from rag.api.body import JsonRoute
 from rag.api.state import RoomsDep, WarmerDep
 from rag.api.wire import Json
 from rag.auth import Scope
 
-router = APIRouter(tags=["operations"], dependencies=[requires(Scope.ADMIN)])
+router = APIRouter(tags=["operations"], dependencies=[requires(Scope.ADMIN)], route_class=JsonRoute)
 
 
 class WarmBody(BaseModel):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rag.ask import Meter, Unmetered
 from rag.store import KeyLimits
 from rag.types import DEFAULT_GROUP
 
@@ -25,6 +26,7 @@ class Caller:
     scopes: frozenset[Scope] = frozenset(Scope)
     collections: frozenset[str] | None = None  # ids, and names within the group, that alone are seen; None: all
     limits: KeyLimits = field(default_factory=KeyLimits)
+    meter: Meter = field(default_factory=Unmetered, compare=False)  # of this one request
 
     def may(self, scope: Scope) -> bool:
         """Whether this use is allowed."""

@@ -18,13 +18,17 @@ _STOP_S = 60.0
 
 
 @contextmanager
-def running_service(data_dir: Path, *, log: Path, arguments: Sequence[str] = ()) -> Iterator[str]:
+def running_service(
+    data_dir: Path, *, log: Path, module: Sequence[str] = ("rag", "serve"), arguments: Sequence[str] = ()
+) -> Iterator[str]:
     """The URL of `rag serve` on a free port, ready to answer; stopped at the end of the block.
+
+    module: another module, and its first arguments, that serves in its place.
 
     Raises:
         EngineUnavailable: it ended before it was ready; the message has its last words.
     """
-    command = [sys.executable, "-m", "rag", "serve", "--port", "0", "--data-dir", str(data_dir), *arguments]
+    command = [sys.executable, "-m", *module, "--port", "0", "--data-dir", str(data_dir), *arguments]
     log.parent.mkdir(parents=True, exist_ok=True)
     note = data_dir / "run" / "service.json"
     note.unlink(missing_ok=True)

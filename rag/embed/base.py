@@ -1,6 +1,6 @@
 """What every encoder does. `tests/contract/test_encoder.py` holds each implementation to it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -29,8 +29,20 @@ class Encoder(Protocol):
     def max_tokens(self) -> int:
         """Longest text that the model reads, special tokens included; the rest is cut off."""
 
+    @property
+    def shorter_dimensions(self) -> Collection[int]:
+        """Lengths that its vectors may be cut to: those that the model was trained for (Matryoshka)."""
+
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that are searched, in the order given."""
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that search, in the order given."""
+
+
+def cut(vectors: Vectors, dimensions: int) -> Vectors:
+    """The first `dimensions` of each row, with length 1 again."""
+    short = vectors[:, :dimensions]
+    lengths = np.linalg.norm(short, axis=1, keepdims=True)
+    unit: Vectors = (short / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+    return unit

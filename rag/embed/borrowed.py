@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,11 @@ class BorrowedEncoder:
     def max_tokens(self) -> int:
         """Longest text that the model reads, special tokens included."""
         return self._batcher.encoder.max_tokens
+
+    @property
+    def shorter_dimensions(self) -> Collection[int]:
+        """Lengths that its vectors may be cut to."""
+        return self._batcher.encoder.shorter_dimensions
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that are searched, in the order given."""

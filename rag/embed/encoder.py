@@ -1,6 +1,6 @@
 """The real encoder: sentence-transformers on its torch back end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,7 @@ class SentenceEncoder:
             dimensions=self._model.get_embedding_dimension() or 0,
             dtype=str(dtype).removeprefix("torch."),
         )
+        self._shorter = settings.shorter_dimensions or _trained_for(self._model, self._info.dimensions)
 
     @property
     def info(self) -> EmbeddingInfo:
@@ -61,6 +62,11 @@ class SentenceEncoder:
     def max_tokens(self) -> int:
         """Longest text that the model reads, special tokens included."""
         return int(self._model.max_seq_length or 512)
+
+    @property
+    def shorter_dimensions(self) -> Collection[int]:
+        """Lengths that its vectors may be cut to: of the settings, else of the model's own configuration."""
+        return self._shorter
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that are searched, in the order given."""
@@ -93,6 +99,14 @@ def _plain_tokenizer(model: SentenceTransformer) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def _trained_for(model: SentenceTransformer, dimensions: int) -> Collection[int]:
+    """What config.json says of Matryoshka training, in the words that vLLM reads too: a list, or that any will do."""
+    config = getattr(getattr(model[0], "auto_model", None), "config", None)
+    if lengths := getattr(config, "matryoshka_dimensions", None):
+        return tuple(int(length) for length in lengths)
+    return range(1, dimensions) if getattr(config, "is_matryoshka", False) else ()
 
 
 def _device(name: str) -> str:

@@ -17,11 +17,12 @@ _DIMENSIONS = 64
 class FakeEncoder:
     """For tests and dry runs. `n_encoded` counts the texts it was asked for."""
 
-    def __init__(self, model: str = "fake") -> None:
-        """Give it another name to stand for another model."""
+    def __init__(self, model: str = "fake", *, shorter_dimensions: Sequence[int] = ()) -> None:
+        """Give it another name to stand for another model, and lengths to stand for one that was trained for them."""
         self._info = EmbeddingInfo(model=model, dimensions=_DIMENSIONS, dtype="float32")
         self._tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))  # noqa: S106 - not a password
         self._tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        self._shorter_dimensions = tuple(shorter_dimensions)
         self.n_encoded = 0
 
     @property
@@ -38,6 +39,11 @@ class FakeEncoder:
     def max_tokens(self) -> int:
         """Longest text that is read."""
         return 512
+
+    @property
+    def shorter_dimensions(self) -> Sequence[int]:
+        """Lengths that its vectors may be cut to."""
+        return self._shorter_dimensions
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that are searched, in the order given."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +59,11 @@ class RememberedEncoder:
     def max_tokens(self) -> int:
         """Longest text that the model reads, special tokens included."""
         return self._known().max_tokens
+
+    @property
+    def shorter_dimensions(self) -> Collection[int]:
+        """Lengths that its vectors may be cut to. No ingest cuts them, so the file does not have them."""
+        return self._loaded().shorter_dimensions
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that are searched, in the order given.

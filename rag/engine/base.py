@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
+from tokenizers import Tokenizer
+
 from rag.types import Delta, Sampling, Tokens
 
 
@@ -28,6 +30,12 @@ class Engine(Protocol):
 
         Raises:
             EngineUnavailable: it is not reachable or still starting.
+        """
+
+    def learn(self, tokenizer: Tokenizer, defaults: Sampling) -> None:
+        """Know the model: an engine may then leave it to this side to make the text of answers.
+
+        tokenizer: reads what the model writes. defaults: how its author wants tokens picked where a request is silent.
         """
 
     def stream(

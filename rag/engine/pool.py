@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
+from tokenizers import Tokenizer
 
 from rag.engine.base import EngineInfo
 from rag.engine.pace import measure_pace
@@ -65,6 +66,11 @@ class EnginePool:
                     f"The engines serve different models, {first.model!r} and {other.model!r}. Name engines of one."
                 )
         return first
+
+    def learn(self, tokenizer: Tokenizer, defaults: Sampling) -> None:
+        """Tell every engine of the model that they serve: as of `Engine.learn`, before the first question."""
+        for slot in self.slots:
+            slot.engine.learn(tokenizer, defaults)
 
     def ready(self) -> list[Slot]:
         """The engines that can be asked."""

@@ -45,7 +45,9 @@ class Slot:
 
 def local_slot(local: LocalEngine) -> Slot:
     """A slot for an engine of ours that is yet to start."""
-    return Slot(engine=VllmEngine(local.url), local=local, events=KvEvents(local.addresses))
+    return Slot(
+        engine=VllmEngine(local.url, tokens_only=local.tokens_only), local=local, events=KvEvents(local.addresses)
+    )
 
 
 def running_slots(settings: EngineSettings) -> list[Slot]:
@@ -64,7 +66,8 @@ def running_slots(settings: EngineSettings) -> list[Slot]:
     if settings.kv_replay and not settings.kv_events:
         raise ConfigError(f"engine.kv_replay is {list(settings.kv_replay)!r} without engine.kv_events. Set both.")
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    slots = [Slot(engine=VllmEngine(url, key)) for url in settings.urls]
+    tokens_only = settings.tokens_only == "auto"
+    slots = [Slot(engine=VllmEngine(url, key, tokens_only=tokens_only)) for url in settings.urls]
     for slot, events, replay in zip_longest(slots, settings.kv_events, settings.kv_replay):
         slot.events = KvEvents(EventAddresses(events=events, replay=replay)) if events else None
     return slots

@@ -3,6 +3,7 @@
 from rag.models.chat import ChatFormat, load_chat_format
 from rag.models.embedded import embedding_folder, unpack_chat_model
 from rag.models.locate import chat_model_source, embedding_source
+from rag.models.sampling import recommended_sampling
 
 __all__ = [
     "ChatFormat",
@@ -10,5 +11,6 @@ __all__ = [
     "embedding_folder",
     "embedding_source",
     "load_chat_format",
+    "recommended_sampling",
     "unpack_chat_model",
 ]

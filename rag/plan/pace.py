@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_NEXT_TO_NOTHING = 1 / 15  # of a new token
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
@@ -20,14 +18,6 @@ class Pace:
     new_ms: float = 0.0195
     cached_ms: float = 0.0006
     attention_ms: float = 5.8e-7  # for each pair of a new token and a token before it, twice over
-
-    @property
-    def reads_cheaply(self) -> bool:
-        """Whether a cached token costs next to nothing.
-
-        Only then does a chunk pay that is in a prefix for its neighbours' sake: few questions need it, all read it.
-        """
-        return self.cached_ms <= self.new_ms * _NEXT_TO_NOTHING
 
     def first_token_ms(self, n_new: int, n_cached: int) -> float:
         """Time to the first token of a prompt on an idle engine."""

@@ -49,6 +49,11 @@ class ChatTokenizer:
         # What ids a text gets depends on nothing else, so token arrays are stored under this name.
         self.fingerprint = hashlib.sha256(tokenizer_json.encode()).hexdigest()[:16]
 
+    @property
+    def backend(self) -> Tokenizer:
+        """The library's own tokenizer with all tokens, for reading what a model writes. Not to be changed."""
+        return self._markup
+
     def encode_markup(self, text: str) -> Tokens:
         """Ids of text that we or the chat template wrote."""
         return tuple(self._markup.encode(text, add_special_tokens=False).ids)

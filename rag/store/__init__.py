@@ -9,6 +9,7 @@ from rag.store.files import FileStore, Incoming, StoredFile
 from rag.store.generation import Generation
 from rag.store.info import CollectionInfo
 from rag.store.keys import Grant, KeyLimits, KeyRecord, KeyStore
+from rag.store.responses import ResponseStore, StoredResponse
 from rag.store.shelf import Shelf
 from rag.store.store import Store
 from rag.store.tokens import TokenStore
@@ -41,10 +42,12 @@ __all__ = [
     "Listed",
     "NewAttachment",
     "NewChunk",
+    "ResponseStore",
     "Shelf",
     "ShownTurn",
     "Store",
     "StoredFile",
+    "StoredResponse",
     "TokenStore",
     "TopicFile",
     "TurnStore",

@@ -9,6 +9,7 @@
     collections/<id>/topics-<fingerprint>.json   frozen topics, for one chat tokenizer
     tokens/<fingerprint>.db                token arrays of one chat tokenizer
     turns.db                               what earlier turns of conversations showed
+    responses.db                           responses that clients may come back to
     keys.db                                API keys, by the hash of their secret
     files/<id>/<name>                      an uploaded file
     files.db                               uploaded files and what stands in which collection

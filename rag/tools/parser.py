@@ -4,6 +4,7 @@ vLLM has parsers of its own, but only behind its chat completions, which take me
 completions, or no prompt could be joined from stored arrays. They are also tied to its internal request types.
 """
 
+import string
 from collections.abc import Callable, Iterator
 
 from rag.tools.object import CallObject
@@ -51,7 +52,7 @@ class CallParser:
         self._take_text(self._scanner.finish())
         if self._object:
             self._end_object()
-        if not (self._is_behind_call and self._held.isspace()):
+        if not (self._is_behind_call and not self._held.strip(self._style.between + string.whitespace)):
             self._say(self._held)
         self._held = ""
         return list(self._certain())

@@ -1,10 +1,12 @@
 """A service on a real socket in front of a fake engine."""
 
 import asyncio
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,14 @@ import uvicorn
 from ingest.pipeline import ingest
 from ingest.uploads import UploadIndexer
 from rag.api.app import create_app
-from rag.api.serve import _Server
+from rag.api.serve import _announced, _Server
 from rag.api.state import State
-from rag.embed import FakeEncoder
+from rag.auth import DEFAULT_SCOPES, Keys, Scope
+from rag.embed import Encoder, FakeEncoder
 from rag.engine import EngineInfo, EnginePool, FakeEngine, Slot
 from rag.rooms import open_rooms
 from rag.settings import Settings, load
-from rag.store import Store
+from rag.store import KeyLimits, KeyStore, Store
 from rag.warm import warming
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -30,10 +33,14 @@ def serving(
     settings: Settings,
     *,
     pool: EnginePool | None = None,
-    encoder: FakeEncoder | None = None,
+    encoder: Encoder | None = None,
+    is_announced: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[str]:
-    """The URL of a service in a thread of its own, on a real socket: the in-process transport buffers streams."""
+    """The URL of a service in a thread of its own, on a real socket: the in-process transport buffers streams.
+
+    is_announced: commands on its data directory find it.
+    """
     started = threading.Event()
     failure: list[BaseException] = []
     box: dict[str, object] = {}
@@ -51,8 +58,10 @@ def serving(
             while not server.started:  # noqa: ASYNC110 - uvicorn sets a flag and no event
                 await asyncio.sleep(0.01)
             box["url"] = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-            started.set()
-            await task
+            with _announced(state, str(box["url"])) if is_announced else nullcontext():
+                started.set()
+                await task
+        await state.limiter.close()
         state.keys.close()
 
     def main() -> None:
@@ -90,16 +99,18 @@ def sample_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
-    """Starts a service over the sample with a fake engine: `serve_fake(reply, settings={...}, **engine)`.
+    """Starts a service over the sample with a fake engine: `serve_fake(reply, settings={...}, encoder=…, **engine)`.
 
     Nothing is computed ahead unless the settings say so: the first question then computes the shared prefix.
     """
 
     @contextmanager
     def start(
-        reply: str,
+        reply: str | Sequence[str],
         *,
-        settings: dict[str, dict[str, object]] | None = None,
+        settings: dict[str, object] | None = None,
+        encoder: Encoder | None = None,
+        is_announced: bool = False,
         clock: Callable[[], float] = time.time,
         **engine: object,
     ) -> Iterator[tuple[str, FakeEngine]]:
@@ -109,7 +120,56 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
         own = {"data_dir": sample_data_dir, "engine": {"urls": ["fake://engine"]}, "cache": {"warm": False}}
         tree = {**own, **(settings or {})}
         pool = EnginePool([Slot(engine=fake)])
-        with serving(load(tree).settings, pool=pool, encoder=FakeEncoder(), clock=clock) as url:
+        with serving(
+            load(tree).settings,
+            pool=pool,
+            encoder=encoder or FakeEncoder(),
+            is_announced=is_announced,
+            clock=clock,
+        ) as url:
             yield url, fake
 
     return start
+
+
+CopyData = Callable[[Path], Path]
+KeyIn = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def copy_data(sample_data_dir: Path) -> CopyData:
+    """Makes a data directory below a folder: the sample in `default`, and its guide in `secret`, which is group g's."""
+
+    def copy(folder: Path) -> Path:
+        data_dir = shutil.copytree(sample_data_dir, folder / "data")
+        store = Store(data_dir)
+        guide, settings = SAMPLE / "guide", Settings().ingest
+        ingest([guide], collection="secret", group="g", store=store, encoder=FakeEncoder(), settings=settings)
+        store.close()
+        return data_dir
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def key_in() -> KeyIn:
+    """Makes a key as `rag keys create` does, beside a running service: `key_in(data_dir, "chat", group="g")`."""
+
+    def make(data_dir: Path, *scopes: str, limits: dict[str, int] | None = None, **options: object) -> str:
+        with closing(Keys(KeyStore(data_dir))) as keys:
+            named = [Scope(scope) for scope in scopes] or DEFAULT_SCOPES
+            return keys.create("test", scopes=named, limits=KeyLimits(**(limits or {})), **options)[1]  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def data_dir(copy_data: CopyData, tmp_path: Path) -> Path:
+    """A data directory of the test's own."""
+    return copy_data(tmp_path)
+
+
+@pytest.fixture
+def make_key(key_in: KeyIn, data_dir: Path) -> KeyIn:
+    """Makes a key in the test's own data directory."""
+    return partial(key_in, data_dir)

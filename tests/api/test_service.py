@@ -45,7 +45,12 @@ def test_embeddings_are_the_encoders_in_both_formats(client) -> None:
     [
         ({"input": []}, "input"),
         ({"input": ""}, "input"),
-        ({"input": ["a", ""]}, "input"),
+        ({"input": ["a", ""]}, "input[1]"),
+        ({"input": ["a", 1]}, "input[1]"),
+        ({"input": [1, "a"]}, "input[1]"),
+        ({"input": [[1], []]}, "input[1]"),
+        ({"input": 1.5}, "input"),
+        ({"input": [0.5]}, "input[0]"),
         ({"input": [1, 2]}, "input"),
         ({"input": [[1, 2]]}, "input"),
         ({"input": ["a"] * 2049}, "input"),

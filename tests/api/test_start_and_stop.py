@@ -82,6 +82,12 @@ def test_while_the_engine_starts_requests_are_told_to_come_back(tmp_path: Path, 
         assert refused.json()["error"].keys() == {"message", "type", "param", "code"}
         assert refused.json()["error"]["code"] == "engine_unavailable"
 
+        command = [sys.executable, "-m", "rag", "keys", "create", "--name", "bot", "--data-dir", str(data_dir)]
+        key = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+        for token, status in ((None, 401), ("wrong", 401), (key, 503), (json.loads(note.read_text())["token"], 503)):
+            headers = {"authorization": f"Bearer {token}"} if token else {}
+            assert httpx2.get(f"{url}/v1/models", headers=headers, trust_env=False).status_code == status
+
         with rag_serve(data_dir, environment) as second:
             said, _ = second.communicate(timeout=_WAIT_S)
         assert second.returncode == 2

@@ -1,6 +1,8 @@
 """What every encoder promises, the real one and the fake."""
 
 import asyncio
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -45,6 +47,28 @@ def test_its_tokenizer_counts_without_cutting(encoder: Encoder) -> None:
     assert len(encoder.tokenizer.encode("word " * 2000).ids) >= 2000
     assert encoder.max_tokens > 0
     assert encoder.info.model
+
+
+def test_vectors_are_cut_only_to_lengths_below_their_own(encoder: Encoder) -> None:
+    assert all(0 < length < encoder.info.dimensions for length in encoder.shorter_dimensions)
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "expected"),
+    [
+        ({}, (), []),
+        ({"matryoshka_dimensions": [64, 128]}, (), [64, 128]),
+        ({"is_matryoshka": True}, (), list(range(1, 384))),
+        ({"is_matryoshka": True}, (256,), [256]),
+    ],
+)
+def test_the_model_or_a_setting_says_which_lengths_it_is_trained_for(tmp_path, config, settings, expected) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(embedding_source("all-MiniLM-L6-v2"), folder)
+    whole = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**whole, **config}))
+    encoder = SentenceEncoder(EmbeddingSettings(model=str(folder), shorter_dimensions=settings), str(folder))
+    assert list(encoder.shorter_dimensions) == expected
 
 
 async def _many(batcher: Batcher) -> list[np.ndarray]:

@@ -15,14 +15,15 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 PROMPT = tuple(range(100, 300))
 
 
-@pytest.fixture(params=["fake", "vllm"])
+@pytest.fixture(params=["fake", "vllm", "vllm without its token route"])
 def run(request: pytest.FixtureRequest, service) -> Callable[[Callable[[Engine], Awaitable[None]]], None]:
     """Runs a check against an engine, in an event loop of its own."""
 
     def start(check: Callable[[Engine], Awaitable[None]]) -> None:
         async def main() -> None:
-            is_fake = request.param == "fake"
-            engine: Engine = FakeEngine(lambda _: "many words " * 40) if is_fake else VllmEngine(service.engine_url)
+            engine: Engine = FakeEngine(lambda _: "many words " * 40)
+            if request.param != "fake":
+                engine = VllmEngine(service.engine_url, tokens_only=request.param == "vllm")
             await engine.info()
             await check(engine)
             await engine.close()

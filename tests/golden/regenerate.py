@@ -11,11 +11,14 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from rag.api.app import create_app
+from rag.api.reference import endpoints
 from rag.api.state import State
 from rag.cli.app import app
 from rag.settings import Loaded, Settings
 
 FOLDER = Path(__file__).parent
+OPENAI_PAGE = FOLDER.parents[1] / "docs" / "openai.md"
+MARK = "<!-- From here on the page is generated from the schemas: python tests/golden/regenerate.py -->"
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
 
 
@@ -66,9 +69,25 @@ def openapi() -> str:
     return json.dumps(create_app(State(Settings())).openapi(), indent=1, ensure_ascii=False) + "\n"
 
 
+def openai_page() -> str:
+    """The page of the API: what was written by hand, up to the mark, and the tables."""
+    by_hand = OPENAI_PAGE.read_text("utf-8").partition(MARK)[0]
+    lines = [MARK, ""]
+    for endpoint in endpoints(create_app(State(Settings()))):
+        lines += [f"### `{endpoint.method} {endpoint.path}`", "", endpoint.summary, ""]
+        if endpoint.parameters:
+            lines += ["| parameter | | meaning |", "| --- | --- | --- |"]
+        for each in endpoint.parameters:
+            place = "" if each.place == "body" else f" ({each.place})"
+            lines.append(f"| `{each.name}`{place} | {each.support} | {each.meaning.replace('|', chr(92) + '|')} |")
+        lines += [""] if endpoint.parameters else []
+    return by_hand + "\n".join(lines).rstrip() + "\n"
+
+
 GOLDEN: dict[str, tuple[Path, Callable[[], str]]] = {
     "cli_help.txt": (FOLDER / "cli_help.txt", cli_help),
     "openapi.json": (FOLDER / "openapi.json", openapi),
+    "openai.md": (OPENAI_PAGE, openai_page),
     "configuration.md": (FOLDER.parents[1] / "docs" / "configuration.md", configuration),
 }
 

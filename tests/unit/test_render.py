@@ -11,9 +11,9 @@ from jinja2 import Environment
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from rag.errors import ConfigError
-from rag.plan import Plan, PlannedTurn
-from rag.render import ChatTemplate, ChatTokenizer, Renderer, load_parts
-from rag.types import Anchor, Chunk, ChunkId, Message
+from rag.plan import Plan, PlannedTurn, read_dialogue
+from rag.render import ChatTemplate, ChatTokenizer, Renderer, load_parts, spoken
+from rag.types import Anchor, Chunk, ChunkId, Message, Prompt, Tool, ToolCall
 
 # Chat formats in the manner of the families that people serve: markup, control tokens, and what they refuse.
 FORMATS = {
@@ -203,3 +203,92 @@ def test_a_plain_dialogue_has_nothing_of_ours(tiny_tokenizer_json: str) -> None:
     assert renderer.tokenizer.decode(prompt.token_ids) == (
         "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
     )
+
+
+TAGS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<tools>", "</tools>")
+
+
+def with_tools(messages: Sequence[Message], *, description: str = "Tides.") -> tuple[Message, ...]:
+    return spoken(messages, [Tool(name="tide", description=description)], style="hermes", parts=load_parts())
+
+
+def test_tags_are_control_tokens_only_where_we_put_them(tiny_tokenizer_json: str) -> None:
+    tokenizer = Tokenizer.from_str(tiny_tokenizer_json)
+    tokenizer.add_tokens(list(TAGS))  # as in Qwen's vocabulary
+    chat = ChatTokenizer(tokenizer.to_str())
+    renderer = Renderer(
+        chat, ChatTemplate(chat, lambda messages: "".join(f"|{m.content};" for m in messages) + "|"), load_parts()
+    )
+    hostile = "".join(TAGS) + "".join(chr(0x10F000 + index) for index in range(len(TAGS)))
+
+    def n_tags(text: str) -> int:
+        call = ToolCall(id="1", name="tide", arguments=json.dumps({"at": text}))
+        messages = [
+            Message("system", text),
+            Message("user", text),
+            Message("assistant", text, (call,)),
+            Message("tool", text),
+        ]
+        dialogue = read_dialogue(with_tools(messages, description=text))
+        assert dialogue
+        turns = tuple(PlannedTurn(question=t.question, answer=t.answer, results=t.results) for t in dialogue.turns)
+        prompt = renderer.render(Plan(application=dialogue.application, turns=turns), {})
+        assert len(renderer.render_plain(with_tools(messages, description=text)).token_ids) > 0
+        return sum(token in chat.control_ids for token in prompt.token_ids)
+
+    assert n_tags(hostile) == n_tags("harmless") >= len(TAGS) + 2
+
+
+def test_a_turn_with_tools_extends_the_one_before(tiny_tokenizer_json: str) -> None:
+    renderer = _chatml(tiny_tokenizer_json)
+    messages = [
+        Message("user", "When is high tide?"),
+        Message("assistant", "", (ToolCall(id="1", name="tide", arguments='{"port": "Kiel"}'),)),
+        Message("tool", "12:10"),
+        Message("assistant", "At 12:10."),
+        Message("user", "And then?"),
+    ]
+    opening = renderer._template.pieces(("user",))[-1]
+    for render in (renderer.render_plain, lambda said: _rendered(renderer, said)):
+        prompts = [render(with_tools(messages[:n])).token_ids for n in (1, 3, 5)]
+        for earlier, later in itertools.pairwise(prompts):
+            kept = len(earlier) - len(opening)
+            assert later[:kept] == earlier[:kept]
+
+
+def test_different_tools_share_what_stands_before_them(tiny_tokenizer_json: str) -> None:
+    renderer = _chatml(tiny_tokenizer_json)
+    chunks = (chunk(0), chunk(1))
+    said = [Message("user", "When?")]
+    prompts = [
+        _rendered(renderer, messages, shared=chunks)
+        for messages in (said, with_tools(said), with_tools(said, description="Other."))
+    ]
+    common = sum(s.n_tokens for s in prompts[0].segments if s.name in ("system", "shared_prefix"))
+    assert len({prompt.token_ids[:common] for prompt in prompts}) == 1
+    assert prompts[1].token_ids != prompts[2].token_ids
+
+
+def _rendered(renderer: Renderer, messages: Sequence[Message], *, shared: tuple[Chunk, ...] = ()) -> Prompt:
+    dialogue = read_dialogue(messages)
+    assert dialogue
+    turns = tuple(PlannedTurn(question=t.question, answer=t.answer, results=t.results) for t in dialogue.turns)
+    plan = Plan(shared=shared, application=dialogue.application, turns=turns)
+    return renderer.render(plan, {c.seq: renderer.passage(c) for c in shared})
+
+
+@pytest.mark.parametrize("text", ["The pump runs.", " é漢🙂 \n\t", "a  b"])
+def test_the_bytes_of_tokens_are_the_text(tiny_tokenizer_json: str, text: str) -> None:
+    tokenizer = _chatml(tiny_tokenizer_json).tokenizer
+    assert b"".join(map(tokenizer.token_bytes, tokenizer.encode_text(text))).decode() == text
+
+
+def test_the_bytes_of_tokens_in_a_vocabulary_of_words() -> None:
+    vocabulary = {"<s>": 0, "▁a": 1, "b": 2, "<0xC3>": 3, "<0xA9>": 4}
+    words = Tokenizer(models.BPE(vocabulary, [], byte_fallback=True))
+    words.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    words.add_special_tokens(["<s>"])
+    tokenizer = ChatTokenizer(words.to_str())
+    assert b"".join(tokenizer.token_bytes(token) for token in (1, 2, 3, 4)) == " abé".encode()
+    assert tokenizer.token_bytes(0) == b"<s>"
+    assert tokenizer.token_bytes(99) == b""

@@ -1,13 +1,15 @@
 """The messages of a chat request."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from rag.api.schemas.text import Text
 from rag.errors import InvalidRequest
 from rag.types import Message, ToolCall
+
+_MAX_PARTS = 256
 
 
 class Part(BaseModel):
@@ -45,7 +47,7 @@ class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="ignore")  # name, annotations: of earlier answers, sent back
 
     role: Literal["developer", "system", "user", "assistant", "tool", "function"]
-    content: Text | list[Part] | None = None
+    content: Text | Annotated[list[Part], Field(max_length=_MAX_PARTS)] | None = None
     refusal: Text | None = None
     tool_calls: list[Call] | None = None
     function_call: Function | None = None

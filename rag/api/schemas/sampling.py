@@ -11,6 +11,7 @@ from rag.types import Sampling
 
 MAX_CHOICES = 16
 _MAX_STOPS = 4
+_MAX_STOP_CHARS = 500
 _MAX_BIASES = 1024
 
 
@@ -27,6 +28,7 @@ class StreamOptions(BaseModel):
     )
 
 
+Stop = Annotated[Text, Field(min_length=1, max_length=_MAX_STOP_CHARS)]  # an empty one would end every answer at once
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
@@ -66,7 +68,7 @@ class SamplingFields(BaseModel):
         description="Repeats an answer on the same engine, as far as batching lets it.",
         json_schema_extra=SUPPORTED,
     )
-    stop: Text | list[Text] | None = Field(
+    stop: Stop | Annotated[list[Stop], Field(max_length=_MAX_STOPS)] | None = Field(
         None, description="Up to four strings that end an answer and are not in it.", json_schema_extra=SUPPORTED
     )
     presence_penalty: float | None = Field(
@@ -100,13 +102,6 @@ class SamplingFields(BaseModel):
             InvalidRequest: one is out of place.
         """
         refuse_unsupported(self)
-        stops = self.stops()
-        if len(stops) > _MAX_STOPS:
-            raise InvalidRequest(f"stop has {len(stops)} strings, the limit is {_MAX_STOPS}. Send fewer.", param="stop")
-        if "" in stops:
-            raise InvalidRequest(
-                "stop has an empty string, which would end every answer at once. Leave it out.", param="stop"
-            )
         if self.stream_options and not self.stream:
             raise InvalidRequest("stream_options is only allowed when stream is true.", param="stream_options")
         for token in self.logit_bias or {}:

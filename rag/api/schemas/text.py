@@ -2,15 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, StrictStr
+from pydantic import Field, StrictStr
 
-
-def _encodable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"the text has half of a surrogate pair at character {error.start}") from None
-    return text
-
-
-Text = Annotated[StrictStr, AfterValidator(_encodable)]
+Text = StrictStr  # what cannot be written as UTF-8 has not passed `rag.api.body`
+Name = Annotated[StrictStr, Field(min_length=1, max_length=256)]

@@ -99,9 +99,7 @@ def _freeze(ground: Ground, settings: Settings, topic_tokens: int | None) -> Pre
     limits = Limits(
         whole_tokens=settings.prompt.shared_prefix_tokens if topic_tokens is None else 0,
         core_tokens=settings.prompt.topic_tokens if topic_tokens is None else topic_tokens,
-        held_tokens=round(settings.cache.prefix_share * (ground.kv_tokens or _UNBOUNDED))
-        if ground.pace.reads_cheaply
-        else 0,
+        held_tokens=round(settings.cache.prefix_share * (ground.kv_tokens or _UNBOUNDED)),
     )
     topics = choose_topics((), 0, ground.vectors, [ground.cost(chunk) for chunk in ground.chunks], limits)
     prefixes = []

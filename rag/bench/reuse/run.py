@@ -16,7 +16,7 @@ from rag.bench.reuse.workload import Workload
 from rag.bench.stats import percentile
 from rag.engine import EnginePool
 from rag.errors import ConfigError
-from rag.renderer import make_renderer
+from rag.renderer import default_sampling, make_renderer
 from rag.settings import Settings
 
 _BLOCK_SIZE = 16  # vLLM's own choice on a GPU, where the cost model was measured
@@ -89,6 +89,8 @@ async def _live(bench: Bench, settings: Settings, say: Say) -> Result:
             # A running engine says itself which model it serves; its weights may have another path there than here.
             source = info.source if settings.engine.urls else settings.engine.model
             renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir)
+            defaults = await asyncio.to_thread(default_sampling, source, settings.data_dir)
+            pool.learn(renderer.tokenizer.backend, defaults)
             ground = bench.ground(renderer, block_size=info.block_size, window_tokens=info.window_tokens)
             ground = replace(ground, kv_tokens=info.kv_tokens)
             workload = fitted(bench.workload, ground)

@@ -1,0 +1,29 @@
+"""`POST /v1/responses/input_tokens`."""
+
+import asyncio
+
+from fastapi import APIRouter
+
+from rag.api.access import CallerDep, requires
+from rag.api.body import JsonRoute
+from rag.api.names import chat_model
+from rag.api.response_conversation import conversation
+from rag.api.schemas.input_tokens import InputTokensRequest
+from rag.api.state import RoomsDep
+from rag.api.wire import Json
+from rag.auth import Scope
+
+router = APIRouter(
+    prefix="/v1/responses", tags=["responses"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
+)
+
+
+@router.post("/input_tokens")
+async def count_input_tokens(body: InputTokensRequest, rooms: RoomsDep, caller: CallerDep) -> Json:
+    """How many tokens the words of a request are, without the documents that its answer would show."""
+    body.check()
+    if body.model is not None:
+        chat_model(body.model, rooms)
+    messages, _ = await conversation(body, caller, rooms)
+    prompt = await asyncio.get_running_loop().run_in_executor(rooms.executor, rooms.renderer.render_plain, messages)
+    return {"object": "response.input_tokens", "input_tokens": len(prompt.token_ids)}

@@ -1,0 +1,88 @@
+"""Parts of a response as OpenAI's clients read them."""
+
+import hashlib
+from collections.abc import Sequence
+
+from rag.api.wire import Json
+from rag.types import Chunk, Citation, Hit, Usage
+
+
+def file_id(chunk: Chunk) -> str:
+    """The id of the file that the chunk is of."""
+    return f"file-{hashlib.sha256(chunk.document.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+
+
+def usage_json(usage: Usage) -> Json:
+    """Token counts. All are numbers, so an engine that does not say what it reused reads as 0; `rag` has null."""
+    return {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens or 0, "cache_write_tokens": 0},
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+    }
+
+
+def annotation_json(citation: Citation, hits: Sequence[Hit]) -> Json:
+    """A citation as `file_citation`, at the marker's place in the text.
+
+    `result_index` is its chunk's place in the results of the search; null: the prompt shows the chunk to everyone.
+    """
+    places = {hit.chunk.id: index for index, hit in enumerate(hits)}
+    return {
+        "type": "file_citation",
+        "index": citation.marker_start,
+        "file_id": file_id(citation.chunk),
+        "filename": citation.chunk.document,
+        "chunk_id": citation.chunk.id,
+        "quote": citation.quote,
+        "source_start": citation.source_start,
+        "source_end": citation.source_end,
+        "status": citation.status.value,
+        "result_index": places.get(citation.chunk.id),
+    }
+
+
+def search_json(item_id: str, status: str, query: str | None = None, hits: Sequence[Hit] = ()) -> Json:
+    """The item of a search; without a query it is under way."""
+    done = query is not None
+    return {
+        "id": item_id,
+        "type": "file_search_call",
+        "status": status,
+        "queries": [query] if done else [],
+        "results": [_result_json(hit) for hit in hits] if done else None,
+    }
+
+
+def message_json(item_id: str, status: str, content: Sequence[Json]) -> Json:
+    """The item of an answer."""
+    return {"id": item_id, "type": "message", "status": status, "role": "assistant", "content": list(content)}
+
+
+def text_json(text: str, annotations: Sequence[Json], logprobs: Sequence[Json]) -> Json:
+    """The one part of an answer."""
+    return {"type": "output_text", "text": text, "annotations": list(annotations), "logprobs": list(logprobs)}
+
+
+def call_json(item_id: str, status: str, *, call_id: str, name: str, arguments: str) -> Json:
+    """The item of a call of a function."""
+    return {
+        "id": item_id,
+        "type": "function_call",
+        "status": status,
+        "call_id": call_id,
+        "name": name,
+        "arguments": arguments,
+    }
+
+
+def _result_json(hit: Hit) -> Json:
+    return {
+        "file_id": file_id(hit.chunk),
+        "filename": hit.chunk.document,
+        "score": min(1.0, max(0.0, round(hit.score, 6))),
+        "text": hit.chunk.text,
+        "attributes": {},
+        "chunk_id": hit.chunk.id,
+    }

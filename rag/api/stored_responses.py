@@ -1,0 +1,126 @@
+"""`/v1/responses/{id}`: responses that a client comes back to."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from rag.api.access import CallerDep, requires
+from rag.api.response_items import without_results
+from rag.api.schemas.responses import RESULTS, Include
+from rag.api.state import RoomsDep
+from rag.api.wire import Json
+from rag.auth import Caller, Scope
+from rag.errors import InvalidRequest, NotFound
+from rag.rooms import Rooms
+from rag.store import StoredResponse
+
+router = APIRouter(prefix="/v1/responses/{response_id}", tags=["responses"], dependencies=[requires(Scope.CHAT)])
+
+# The official clients write a list in a query with brackets.
+_Includes = Annotated[list[Include], Query(alias="include[]")]
+
+
+@router.get("")
+async def retrieve_response(
+    response_id: str,
+    rooms: RoomsDep,
+    caller: CallerDep,
+    include: _Includes = [],  # noqa: B006 - FastAPI copies it
+    stream: bool = False,  # noqa: FBT001, FBT002 - a field of the query
+    starting_after: int | None = None,
+    include_obfuscation: bool | None = None,  # noqa: FBT001 - accepted; nothing is padded
+) -> Json:
+    """The response as it was given."""
+    del include_obfuscation
+    if stream or starting_after is not None:
+        name = "stream" if stream else "starting_after"
+        raise InvalidRequest(
+            f"{name} is not supported here: events are not kept. Leave it out to get the whole response.",
+            param=name,
+            code="unsupported_value",
+        )
+    return _shown(await _find(response_id, caller, rooms), include)
+
+
+@router.delete("")
+async def delete_response(response_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
+    """That the response is gone. What continued it cannot be continued further."""
+    loop = asyncio.get_running_loop()
+    if not await loop.run_in_executor(rooms.executor, rooms.responses.delete, response_id, caller.group):
+        raise _unknown(response_id)
+    return {"id": response_id, "object": "response", "deleted": True}
+
+
+@router.post("/cancel")
+async def cancel_response(response_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
+    """Never an answer: only background responses can be cancelled, and there are none."""
+    await _find(response_id, caller, rooms)
+    raise InvalidRequest(
+        f"The response {response_id!r} was not made in the background, so it cannot be cancelled. Close its connection "
+        "while it is streamed instead.",
+        param="response_id",
+    )
+
+
+@router.get("/input_items")
+async def list_input_items(
+    response_id: str,
+    rooms: RoomsDep,
+    caller: CallerDep,
+    include: _Includes = [],  # noqa: B006 - FastAPI copies it
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+    after: str | None = None,
+) -> Json:
+    """The items that a response was made from, those of the conversation that it continues included."""
+    response = await _find(response_id, caller, rooms)
+    items = [*await _earlier(response, rooms), *response.input]
+    shown = items if RESULTS in include else [without_results(item) for item in items]
+    return _page(shown if order == "asc" else shown[::-1], limit=limit, after=after)
+
+
+async def _find(response_id: str, caller: Caller, rooms: Rooms) -> StoredResponse:
+    loop = asyncio.get_running_loop()
+    found = await loop.run_in_executor(rooms.executor, rooms.responses.get, response_id, caller.group)
+    if found is None:
+        raise _unknown(response_id)
+    return found
+
+
+async def _earlier(response: StoredResponse, rooms: Rooms) -> list[Json]:
+    """The items of the conversation that it continues, as far as they are still there."""
+    if response.previous is None:
+        return []
+    loop = asyncio.get_running_loop()
+    turns = await loop.run_in_executor(rooms.executor, rooms.responses.conversation, response.previous, response.group)
+    return [item for turn in turns or () for item in (*turn.input, *turn.output)]
+
+
+def _shown(response: StoredResponse, include: Sequence[str]) -> Json:
+    output = [item if RESULTS in include else without_results(item) for item in response.output]
+    return {**response.body, "output": output}
+
+
+def _page(items: Sequence[Json], *, limit: int, after: str | None) -> Json:
+    ids = [item["id"] for item in items]
+    if after is not None and after not in ids:
+        raise InvalidRequest(f"There is no item {after!r} in this list. Start without after.", param="after")
+    start = ids.index(after) + 1 if after is not None else 0
+    page = list(items[start : start + limit])
+    return {
+        "object": "list",
+        "data": page,
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
+        "has_more": start + limit < len(items),
+    }
+
+
+def _unknown(response_id: str) -> NotFound:
+    return NotFound(
+        f"There is no response {response_id!r}: it was deleted, has expired, or was made with store = false.",
+        param="response_id",
+        code="response_not_found",
+    )

@@ -1,0 +1,48 @@
+"""The command line of a local vLLM."""
+
+import pytest
+
+from rag.engine.command import Build, engine_command, installed_build, is_cpu_build, is_tokens_only
+from rag.engine.events import EventAddresses
+from rag.settings import EngineSettings
+
+ADDRESSES = EventAddresses(events="ipc:///run/events", replay="ipc:///run/replay")
+
+
+def command(build: Build, **settings: object) -> list[str]:
+    return engine_command(EngineSettings(**settings), source="/model", port=8001, addresses=ADDRESSES, build=build)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_asked"),
+    [("0.25.1", False), ("0.31.9", False), ("0.32.0", True), ("0.32.1.dev4+g12", True), ("1.0", True), ("dev", False)],
+)
+def test_the_token_route_is_asked_for_where_the_flag_is_known(version: str, is_asked: bool) -> None:
+    assert ("--enable-scale-out" in command(Build(version, is_cpu=False))) is is_asked
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tokens_only": "off"},
+        {"extra_args": ("--generation-config", "vllm")},
+        {"extra_args": ("--override_generation_config={}",)},
+    ],
+)
+def test_the_token_route_is_not_asked_for_where_the_defaults_for_sampling_are_not_the_models(
+    settings: dict[str, object],
+) -> None:
+    assert "--enable-scale-out" not in command(Build("0.32.0", is_cpu=False), **settings)
+    assert not is_tokens_only(EngineSettings(**settings))
+
+
+def test_more_arguments_come_last_so_that_they_win() -> None:
+    words = command(Build("0.32.0", is_cpu=True), extra_args=("--block-size", "64"))
+    assert words[-2:] == ["--block-size", "64"]
+    assert "--enforce-eager" in words
+
+
+def test_the_installed_build_has_a_version() -> None:
+    build = installed_build()
+    assert build.version[0].isdigit()
+    assert build.is_cpu is is_cpu_build()
