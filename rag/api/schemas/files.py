@@ -63,7 +63,9 @@ def parse_form(fields: Mapping[str, str]) -> FileForm:
         return FileForm.model_validate(tree)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError([{**detail, "loc": ("body", *detail["loc"])} for detail in details]) from None
+        raise RequestValidationError(
+            [{**detail, "loc": ("body", *detail["loc"])} for detail in details], body=tree
+        ) from None
 
 
 def file_json(stored: StoredFile) -> Json:
