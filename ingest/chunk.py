@@ -1,6 +1,7 @@
 """Text to chunks: spans that end where sections, paragraphs and sentences end. Pure."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -59,17 +60,27 @@ class Chunker:
         joined = tuple(self._join(extracted, spans))
         if not self._overlap_tokens:
             return joined
-        return joined[:1] + tuple(self._lengthened(extracted.text, before, span) for before, span in pairwise(joined))
+        headings = [mark.start for mark in extracted.marks if mark.heading]
+        return joined[:1] + tuple(
+            self._lengthened(extracted.text, before, span, headings) for before, span in pairwise(joined)
+        )
 
-    def _lengthened(self, text: str, before: Span, span: Span) -> Span:
-        """The span from as far back in the one before as may be repeated, at a start of a word."""
-        first = max(before.start, before.end - self._overlap_tokens * _CHARS_PER_TOKEN)
-        for word in _WORD_START.finditer(text, first, before.end):
-            start = word.start()
+    def _lengthened(self, text: str, before: Span, span: Span, headings: Sequence[int]) -> Span:
+        """The span from as far back in the one before as may be repeated, at the start of a word.
+
+        Not from before the heading that it stands below: a chunk's anchor is where it starts.
+        """
+        above = bisect_right(headings, span.start)
+        first = max(before.start, headings[above - 1] if above else 0)
+        first = max(first, before.end - self._overlap_tokens * _CHARS_PER_TOKEN)
+        starts = [word.start() for word in _WORD_START.finditer(text, first, before.end)]
+
+        def fits(start: int) -> bool:
             is_short = self._count(text, Span(start, before.end)) <= self._overlap_tokens
-            if is_short and self._count(text, Span(start, span.end)) <= self._max_tokens + self._overlap_tokens:
-                return Span(start, span.end)
-        return span
+            return is_short and self._count(text, Span(start, span.end)) <= self._max_tokens + self._overlap_tokens
+
+        found = bisect_left(starts, True, key=fits)
+        return Span(starts[found], span.end) if found < len(starts) else span
 
     def _split(self, extracted: Extracted, section: Span) -> Iterator[Span]:
         splitter = self._markdown if extracted.is_markdown else self._text

@@ -38,14 +38,14 @@ async def upload_file(request: Request, rooms: RoomsDep, caller: CallerDep) -> J
     """The uploaded file. It goes to the disk as it comes."""
     with ExitStack() as stack:
         form, incoming = await _receive(request, rooms, stack)
-        now = rooms.library.now()
+        now, expires_after_s = rooms.library.now(), form.expires_after_s
         add = partial(
             rooms.library.shelf.files.add,
             incoming,
             group=caller.group,
             purpose=form.purpose,
             now=now,
-            expires_at=now + form.expires_after.seconds if form.expires_after else None,
+            expires_at=None if expires_after_s is None else now + expires_after_s,
         )
         return file_json(await blocking(rooms, add))
 

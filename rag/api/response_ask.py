@@ -18,7 +18,6 @@ from rag.auth import Caller
 from rag.errors import AskError, InvalidRequest
 from rag.retrieve.filter import Compound, Filter
 from rag.rooms import Rooms
-from rag.store import CollectionInfo
 
 _DEFAULT = "default"
 _TRUNCATION = {"refuse": "disabled", "truncate": "auto"}  # the setting in OpenAI's words
@@ -92,7 +91,7 @@ async def _collection(
             return None
         param = f"{path}.vector_store_ids"
         info = await find_collection(tools.search.vector_store_ids[0], caller, rooms, param=param)
-        await blocking(rooms, partial(_use, info, rooms))
+        await blocking(rooms, partial(rooms.library.refuse_expired, info))
         return info.id
     if not model.documents or body.rag.mode == "off":
         return None
@@ -106,13 +105,3 @@ def _filter(body: ResponseRequest, tools: Tools) -> Filter | None:
     ours = body.rag.document_filter()
     theirs = tools.search.document_filter(tools.search_path) if tools.search else None
     return Compound(type="and", filters=(ours, theirs)) if ours and theirs else ours or theirs
-
-
-def _use(info: CollectionInfo, rooms: Rooms) -> None:
-    """Note that a vector store is in use. Blocks.
-
-    Raises:
-        InvalidRequest: it is expired.
-    """
-    rooms.library.refuse_expired(info)
-    rooms.library.shelf.facts.touch(info.id, now=rooms.library.now())

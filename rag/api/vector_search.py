@@ -65,7 +65,7 @@ def _merged(found: Sequence[Sequence[Hit]], threshold: float) -> list[Hit]:
 
 def _results(hits: Sequence[Hit], generation: Generation, rooms: Rooms) -> list[Json]:
     """Blocks."""
-    rooms.library.shelf.facts.touch(generation.info.id, now=rooms.library.now())
+    rooms.library.used(generation.info.id)
     files = rooms.library.files_of((hit.chunk for hit in hits), generation)
     return [_result(hit, files[hit.chunk.id]) for hit in hits]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ from rag.types import EmbeddingInfo
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_AT_ONCE = 16  # texts that a question has to wait for at most
+_FEW, _MANY = 4, 64  # texts at once
+_WAIT_S = 0.1  # that a question should have to wait for them; how many that is depends on the machine
 _REST_S = 0.2  # where the queue is full
 
 
@@ -28,6 +30,7 @@ class BorrowedEncoder:
         self._batcher = batcher
         self._loop = loop
         self._is_closed = threading.Event()
+        self._at_once = _FEW
 
     @property
     def info(self) -> EmbeddingInfo:
@@ -51,8 +54,14 @@ class BorrowedEncoder:
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that are searched, in the order given."""
-        parts = [self._encode(texts[first : first + _AT_ONCE]) for first in range(0, len(texts), _AT_ONCE)]
-        return np.concatenate([np.empty((0, self.info.dimensions), np.float32), *parts])
+        parts, done = [np.empty((0, self.info.dimensions), np.float32)], 0
+        while done < len(texts):
+            some = texts[done : done + self._at_once]
+            began = time.monotonic()
+            parts.append(self._encode(some))
+            self._adapt(time.monotonic() - began)
+            done += len(some)
+        return np.concatenate(parts)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that search, in the order given."""
@@ -61,6 +70,13 @@ class BorrowedEncoder:
     def close(self) -> None:
         """Nothing; a call under way ends soon with `CancelledError`."""
         self._is_closed.set()
+
+    def _adapt(self, took_s: float) -> None:
+        """Nothing; the next texts take nearer to the time that they should."""
+        if took_s > _WAIT_S:
+            self._at_once = max(self._at_once // 2, _FEW)
+        elif took_s < _WAIT_S / 2:
+            self._at_once = min(self._at_once * 2, _MANY)
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
         while not self._is_closed.is_set():

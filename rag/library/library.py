@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from rag.errors import ConfigError, InvalidRequest, NotFound
+import structlog
+
+from rag.errors import ConfigError, CorpusError, InvalidRequest, NotFound
 from rag.library.members import Member, members
 from rag.library.view import StoreView, count, created_at
 from rag.retrieve import allowed_chunks
@@ -21,6 +23,10 @@ from rag.store import (
 )
 from rag.types import Chunk, ChunkId, CollectionId, FileId, SourceFile
 
+log = structlog.get_logger()
+
+_USED_S = 60  # expiry counts in days
+
 
 class Library:
     """Collections and files.db together. Calls block; any thread may call."""
@@ -30,6 +36,7 @@ class Library:
         self.store = store
         self.shelf = shelf
         self._clock = clock
+        self._used: dict[CollectionId, int] = {}
 
     def now(self) -> int:
         """The Unix second that it is."""
@@ -112,7 +119,18 @@ class Library:
         Raises:
             NotFound: it has none of this id.
         """
-        found = next((member for member in self.members(info) if member.file_id == file_id), None)
+        attachment = self.shelf.attachments.get(info.id, file_id)
+        with self.store.pin(info.id) as generation:
+            listed = generation.files().get(FileId(file_id))
+        found = next(
+            members(
+                [attachment] if attachment else [],
+                {listed.file_id: listed} if listed else {},
+                created_at=created_at(info),
+                dimensions=info.embedding.dimensions,
+            ),
+            None,
+        )
         if found is None:
             raise NotFound(f"No file {file_id!r} found in vector store {info.id!r}.", param="file_id")
         return found
@@ -164,6 +182,17 @@ class Library:
         """Whether a detached file is still in the index."""
         leaving = self.shelf.attachments.with_status(store, FileStatus.REMOVING)
         return any(each.file_id == file_id for each in leaving)
+
+    def used(self, store: CollectionId) -> None:
+        """Nothing; the vector store is in use, which puts off its expiry. Cheap enough for every question."""
+        now = self.now()
+        if now - self._used.get(store, 0) < _USED_S:
+            return
+        self._used[store] = now
+        try:
+            self.shelf.facts.touch(store, now=now)
+        except CorpusError as error:  # a full disk must not cost an answer
+            log.warning("use_not_noted", collection=store, reason=str(error))
 
     def refuse_expired(self, info: CollectionInfo) -> None:
         """Nothing, if the vector store is not expired.

@@ -113,6 +113,14 @@ class Attachments:
             rows = connection.execute("SELECT * FROM attachment WHERE store = ? ORDER BY n", (store,))
             return tuple(map(read_attachment, rows))
 
+    def get(self, store: CollectionId, file_id: str) -> Attachment | None:
+        """A file of a vector store, if anything is known of it."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT * FROM attachment WHERE store = ? AND file = ?", (store, file_id)
+            ).fetchone()
+        return read_attachment(row) if row else None
+
     def attributes(self, store: CollectionId) -> dict[FileId, dict[str, Scalar]]:
         """The attributes of a vector store's files that have some."""
         with self._database.reading() as connection:

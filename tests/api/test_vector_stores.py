@@ -292,6 +292,23 @@ def test_what_rag_ingest_put_in_is_there_and_the_other_way_round(client, data_di
     assert found(client, client_store.id, "letter") == ["sent.md"]
 
 
+def test_a_file_over_the_limit_is_refused_and_leaves_nothing(serve_fake, tmp_path) -> None:
+    limits = {"data_dir": tmp_path, "server": {"max_upload_bytes": 2**20, "max_body_bytes": 2**16}}
+    with serve_fake("Yes.", settings=limits) as (url, _), OpenAI(base_url=f"{url}/v1", api_key="any") as client:
+        assert client.files.create(file=("most.bin", bytes(2**20)), purpose="user_data").bytes == 2**20
+        kept = list((tmp_path / "files").iterdir())
+        with pytest.raises(openai.APIStatusError) as caught:
+            client.files.create(file=("more.bin", bytes(2**20 + 1)), purpose="user_data")
+        assert (caught.value.status_code, caught.value.code) == (413, "request_too_large")
+        assert "max_upload_bytes" in caught.value.message
+        assert list((tmp_path / "files").iterdir()) == kept
+
+
+def test_a_file_for_a_batch_expires_after_thirty_days(client) -> None:
+    file = client.files.create(file=("b.jsonl", b"{}"), purpose="batch")
+    assert file.expires_at == file.created_at + 30 * DAY_S
+
+
 def test_what_has_expired_is_gone(client, clock, animals) -> None:
     client.vector_stores.update(animals.id, expires_after={"anchor": "last_active_at", "days": 1})
     temporary = client.files.create(

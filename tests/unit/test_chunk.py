@@ -1,6 +1,7 @@
 """Chunks are slices of the text, in order, of bounded size, and know where they stand."""
 
 from functools import cache
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +23,11 @@ DOCUMENTS = st.lists(LINES | st.text(max_size=40), max_size=40).map("\n".join) |
 @cache
 def chunker(max_tokens: int = MAX_TOKENS) -> Chunker:
     return Chunker(FakeEncoder().tokenizer, max_tokens)
+
+
+@cache
+def overlapping(overlap_tokens: int) -> Chunker:
+    return Chunker(FakeEncoder().tokenizer, MAX_TOKENS, overlap_tokens)
 
 
 def n_tokens(text: str) -> int:
@@ -99,3 +105,41 @@ def test_anchors_tell_heading_page_and_line_of_the_start() -> None:
     paged = Extracted(text="a\n\nb", marks=(Mark(start=0, page=1), Mark(start=3, page=2)), has_lines=False)
     assert anchors(paged, [Span(0, 1), Span(3, 4)]) == (Anchor(page=1), Anchor(page=2))
     assert anchors(paged, [Span(0, 4)]) == (Anchor(page=1),)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=DOCUMENTS, is_markdown=st.booleans(), overlap=st.integers(1, MAX_TOKENS // 2))
+def test_overlapping_chunks_repeat_whole_words_within_their_limits(
+    text: str, overlap: int, *, is_markdown: bool
+) -> None:
+    text = text.replace("\0", "").removeprefix("\ufeff").encode("utf-8", "ignore").decode()
+    extracted = markdown(text) if is_markdown else Extracted(text=text)
+    spans = overlapping(overlap).chunk(extracted)
+    covered = 0
+    for span in spans:
+        piece = text[span.start : span.end]
+        assert n_tokens(piece) <= MAX_TOKENS
+        assert not text[covered : span.start].strip()
+        repeated = text[span.start : covered]
+        if repeated:
+            assert n_tokens(repeated) <= overlap
+            assert not piece[0].isspace()
+            assert span.start == 0 or text[span.start - 1].isspace()
+        covered = span.end
+    assert not text[covered:].strip()
+
+
+def test_an_overlap_is_as_long_as_it_may_be() -> None:
+    text = " ".join(f"w{number}" for number in range(100))
+    spans = overlapping(4).chunk(Extracted(text=text))
+    assert [len(text[s.start : s.end].split()) for s in spans[:-1]] == [12] + [16] * (len(spans) - 2)
+    assert all(len(text[b.start : a.end].split()) == 4 for a, b in pairwise(spans))
+
+
+def test_an_overlap_does_not_reach_above_the_heading() -> None:
+    extracted = markdown("# One\n\n" + "a b c d e f g. " * 3 + "\n\n# Two\n\n" + "h i j k l m n. " * 3)
+    chunks = overlapping(8).chunk(extracted)
+    places = anchors(extracted, chunks)
+    assert {place.heading for place in places} == {"One", "Two"}
+    for chunk, place in zip(chunks, places, strict=True):
+        assert ("a b c" in extracted.text[chunk.start : chunk.end]) == (place.heading == "One")

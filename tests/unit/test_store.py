@@ -367,3 +367,55 @@ def test_a_writer_killed_at_any_step_leaves_a_whole_generation(
         assert len(generation.ordered_chunks()) == published
     assert publish(store, "c.md") == published + 1
     assert not list((folder_of(store) / "generations").glob(".tmp-*"))
+
+
+def test_a_collection_can_be_made_empty_and_called_as_its_id(store: Store) -> None:
+    made = store.create(None, "red", EMBEDDING)
+    assert (made.name, made.group, made.generation, made.documents) == (made.id, "red", 1, 0)
+    assert store.collections() == (made,)
+    with store.pin(made.id) as generation:
+        assert generation.search(np.eye(4, dtype=np.float32)[0], 3) == ()
+        assert generation.files() == {}
+
+
+def test_a_renamed_collection_is_found_by_its_new_name_alone(store: Store) -> None:
+    publish(store, "a.md")
+    before = store.collection("default")
+    renamed = store.rename("default", "other")
+    assert (renamed.id, renamed.name, renamed.created) == (before.id, "other", before.created)
+    with store.pin("other") as generation:
+        assert generation.info.name == "other"
+    with pytest.raises(NotFound):
+        store.collection("default")
+    with pytest.raises(ConfigError):
+        store.rename("other", "vs_mine")
+
+
+def test_a_collection_deleted_under_its_writer_is_gone_at_once_and_not_made_again(store: Store, tmp_path: Path) -> None:
+    publish(store, "a.md")
+    folder = tmp_path / "data" / "collections" / store.collection("default").id
+    with store.draft("default", EMBEDDING) as draft:
+        put(draft, "b.md", "more")
+        Store(tmp_path / "data").delete("default")
+        assert store.collections() == ()
+        with pytest.raises(NotFound):
+            store.collection("default")
+        with pytest.raises(NotFound, match="deleted"):
+            draft.publish()
+    assert not folder.exists()
+    assert store.collections() == ()
+
+
+def test_a_search_of_some_chunks_finds_as_many_as_it_can(store: Store) -> None:
+    publish(store, "a.md", "b.md", "c.md")
+    with store.pin("default") as generation:
+        files = {listed.path: listed for listed in generation.files().values()}
+        allowed = frozenset(files["b.md"].seqs) | frozenset(files["c.md"].seqs)
+        query = np.eye(4, dtype=np.float32)[0]
+        assert {seq for seq, _ in generation.search(query, 10, allowed)} == allowed
+        assert len(generation.search(query, 1, allowed)) == 1
+        assert generation.search(query, 10, frozenset()) == ()
+        for listed in files.values():
+            (chunk,) = generation.chunks(list(listed.seqs))
+            assert generation.file_of(chunk) == listed
+            assert generation.text_of(listed) == generation.document_text(chunk)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rag.api.wire import Json
 from rag.store import StoredFile
 
+_BATCH_S = 30 * 24 * 3600
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 
 
@@ -28,6 +29,13 @@ class FileForm(BaseModel):
 
     purpose: Purpose
     expires_after: ExpiresAfter | None = None
+
+    @property
+    def expires_after_s(self) -> int | None:
+        """Seconds after which the file goes; None: it stays. Files for batches go after 30 days, as OpenAI's do."""
+        if self.expires_after:
+            return self.expires_after.seconds
+        return _BATCH_S if self.purpose == "batch" else None
 
 
 class UploadForm(FileForm):

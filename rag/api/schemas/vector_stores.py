@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
 
+from rag.api.schemas.support import ACCEPTED
 from rag.api.schemas.text import Text
 from rag.api.wire import Json
 from rag.library import Member, StoreView, count, created_at
@@ -18,6 +19,10 @@ _VALUE_CHARS = 512
 _MAX_FILES = 2000
 _MAX_CREATE_FILES = 500
 _MAX_QUERIES = 32
+_NAME = "1 to 256 characters; others may have the same. None: it is called as its id."
+_CHUNKING = "Sizes are honoured as far as the embedding model reads."
+_EXPIRY = "Days after the last search, question or new file."
+_ATTRIBUTES = "Up to 16 texts, numbers or booleans, for filters."
 
 
 def _check_pairs(pairs: Mapping[str, object]) -> None:
@@ -96,43 +101,47 @@ class ExpiresAfter(_Body):
 class CreateStore(_Body):
     """A new vector store."""
 
-    name: Text | None = None
-    description: Text | None = Field(None, max_length=_VALUE_CHARS)
-    file_ids: list[Text] = Field([], max_length=_MAX_CREATE_FILES)
-    chunking_strategy: ChunkingStrategy | None = None
-    expires_after: ExpiresAfter | None = None
-    metadata: Metadata | None = None
+    name: Text | None = Field(None, description=_NAME)
+    description: Text | None = Field(None, max_length=_VALUE_CHARS, description="Sent back, no more.")
+    file_ids: list[Text] = Field([], max_length=_MAX_CREATE_FILES, description="Uploaded files, indexed right away.")
+    chunking_strategy: ChunkingStrategy | None = Field(None, description=_CHUNKING)
+    expires_after: ExpiresAfter | None = Field(None, description=_EXPIRY)
+    metadata: Metadata | None = Field(None, description="Sent back, no more.")
 
 
 class ModifyStore(_Body):
     """What changes; what is not there stays."""
 
-    name: Text | None = None
-    expires_after: ExpiresAfter | None = None
-    metadata: Metadata | None = None
+    name: Text | None = Field(None, description=_NAME)
+    expires_after: ExpiresAfter | None = Field(None, description=f"{_EXPIRY} null: never.")
+    metadata: Metadata | None = Field(None, description="In the place of all that was there.")
 
 
 class AttachFile(_Body):
     """A file for a vector store."""
 
-    file_id: Text
-    attributes: Attributes | None = None
-    chunking_strategy: ChunkingStrategy | None = None
+    file_id: Text = Field(description="An uploaded file. One that is there already is indexed anew.")
+    attributes: Attributes | None = Field(None, description=_ATTRIBUTES)
+    chunking_strategy: ChunkingStrategy | None = Field(None, description=_CHUNKING)
 
 
 class UpdateFile(_Body):
     """New attributes, in the place of all old ones."""
 
-    attributes: Attributes | None
+    attributes: Attributes | None = Field(description=f"{_ATTRIBUTES} They hold at once.")
 
 
 class CreateBatch(_Body):
     """Files for a vector store: `file_ids` that share attributes, or `files` with their own."""
 
-    file_ids: list[Text] | None = Field(None, min_length=1, max_length=_MAX_FILES)
-    files: list[AttachFile] | None = Field(None, min_length=1, max_length=_MAX_FILES)
-    attributes: Attributes | None = None
-    chunking_strategy: ChunkingStrategy | None = None
+    file_ids: list[Text] | None = Field(
+        None, min_length=1, max_length=_MAX_FILES, description="Uploaded files that share what stands below."
+    )
+    files: list[AttachFile] | None = Field(
+        None, min_length=1, max_length=_MAX_FILES, description="Instead: files, each with its own."
+    )
+    attributes: Attributes | None = Field(None, description=_ATTRIBUTES)
+    chunking_strategy: ChunkingStrategy | None = Field(None, description=_CHUNKING)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -160,11 +169,15 @@ class RankingOptions(_Body):
 class Search(_Body):
     """A search."""
 
-    query: Text | list[Text]
-    filters: dict[str, object] | None = None
-    max_num_results: StrictInt = Field(10, ge=1, le=50)
-    ranking_options: RankingOptions = RankingOptions()
-    rewrite_query: bool = False  # accepted; queries are searched as they are
+    query: Text | list[Text] = Field(description=f"A text, or up to {_MAX_QUERIES}, whose results are merged.")
+    filters: dict[str, object] | None = Field(
+        None, description="On attributes, `document` and `filename`; see docs/openai-files.md."
+    )
+    max_num_results: StrictInt = Field(10, ge=1, le=50, description="Passages; there are no further pages.")
+    ranking_options: RankingOptions = Field(
+        RankingOptions(), description="There is one ranker, whatever its name; scores are cosine similarities."
+    )
+    rewrite_query: bool = Field(False, description="Queries are searched as they are.", json_schema_extra=ACCEPTED)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
