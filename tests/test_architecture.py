@@ -75,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
     | {"rag.indexing", "rag.library"},
     "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store", "rag.tools"},
-    "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.rooms"},
+    "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.engine", "rag.rooms", "rag.telemetry"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
     "rag.api": LEAVES
     | {

@@ -91,6 +91,18 @@ def test_the_clients_own_stream_helper_reads_it(client) -> None:
     assert [(event.name, event.arguments) for event in done] == [("weather", '{"city": "Bergen"}'), ("time", "{}")]
 
 
+def test_no_words_are_null_in_a_stream_too(serve_fake) -> None:
+    settings = {"engine": {"urls": ["fake://engine"], "tool_parser": "hermes"}}
+    with (
+        serve_fake(CALL, settings=settings) as (url, _),
+        OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
+        client.chat.completions.stream(model="tiny", messages=[QUESTION], tools=TOOLS) as stream,
+    ):
+        message = stream.get_final_completion().choices[0].message
+    assert message.content is None
+    assert [call.function.name for call in message.tool_calls] == ["weather"]
+
+
 def test_no_words_are_null_and_one_call_is_one(ask) -> None:
     answer, fake = ask(f"{CALL}{CALL}", parallel_tool_calls=False)
     assert answer.choices[0].message.content is None
