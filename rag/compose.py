@@ -67,9 +67,10 @@ def sampling_of(ask: Ask, rooms: Rooms) -> Sampling:
     choice, parser = ask.tool_choice, rooms.settings.engine.tool_parser
     if not ask.tools:
         return sampling
-    if choice.mode == "required":
+    if choice.mode == "required" or (choice.mode == "auto" and ask.sampling.response_format):
         tools = [tool for tool in ask.tools if choice.names is None or tool.name in choice.names]
-        schema = {"name": "tool_calls", "schema": calls_schema(tools, parallel=choice.parallel)}
+        answer = None if choice.mode == "required" else _answer_schema(ask.sampling.response_format)
+        schema = {"name": "calls", "schema": calls_schema(tools, parallel=choice.parallel, answer=answer)}
         return replace(sampling, response_format={"type": "json_schema", "json_schema": schema})
     if parser is None and choice.mode == "auto":
         raise InvalidRequest(
@@ -82,6 +83,13 @@ def sampling_of(ask: Ask, rooms: Rooms) -> Sampling:
     if choice.mode == "none":
         return replace(sampling, bad_words=STYLES[parser].banned if parser else ())
     return replace(sampling, special_tokens=True)
+
+
+def _answer_schema(response_format: dict[str, object] | None) -> dict[str, object]:
+    """The schema of an answer that is JSON."""
+    shape = (response_format or {}).get("json_schema")
+    schema = shape.get("schema") if isinstance(shape, dict) else None
+    return schema if isinstance(schema, dict) else {"type": "object"}
 
 
 def _spoken(ask: Ask, rooms: Rooms) -> tuple[Message, ...]:

@@ -135,6 +135,21 @@ def test_a_required_call_needs_no_parser(ask, parser) -> None:
     assert set(schema["$defs"]) == {"weather", "time"}
 
 
+@pytest.mark.parametrize("said", ['{"months": 26}', '{"name": "weather", "arguments": {"city": "Oslo"}}'])
+def test_an_answer_of_a_shape_and_tools_go_together(ask, said) -> None:
+    schema = {"type": "object", "properties": {"months": {"type": "integer"}}, "additionalProperties": False}
+    shape = {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}
+    answer, fake = ask(said, parser=None, response_format=shape)
+    message = answer.choices[0].message
+    sent = fake.samplings[-1].response_format["json_schema"]["schema"]
+    assert set(sent["$defs"]) == {"weather", "time", "$answer"}
+    if "months" in said:
+        assert (message.content, message.tool_calls) == (said, None)
+    else:
+        assert message.content is None
+        assert message.tool_calls[0].function.name == "weather"
+
+
 def test_a_named_function_is_called_once(ask) -> None:
     named = {"type": "function", "function": {"name": "weather"}}
     answer, fake = ask('{"name": "weather", "arguments": {"city": "Oslo"}}', parser=None, tool_choice=named)
@@ -232,7 +247,6 @@ MADE = {
         ({"tools": [tool(f"f{index}") for index in range(129)]}, "tools"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "walk"}}}, "tool_choice"),
-        ({"tools": TOOLS, "response_format": {"type": "json_object"}}, "response_format"),
         ({"messages": [QUESTION, {"role": "tool", "tool_call_id": "a", "content": "x"}]}, "messages[1].tool_call_id"),
         (
             {"messages": [QUESTION, MADE, {"role": "tool", "tool_call_id": "b", "content": "x"}]},
