@@ -5,7 +5,7 @@ import json
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.tools import STYLES, CallParser, calls_schema
@@ -117,6 +117,7 @@ MEMBERS = ['"name"', '"weather"', '"arguments"', '"parameters"', "word", "1"]
 bits = st.sampled_from([*TAGS, *MEMBERS, *'{}[]"\\,:; \n', WEATHER, f"<tool_call>{WEATHER}</tool_call>"])
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.sampled_from(sorted(STYLES)), st.lists(bits, max_size=30).map("".join), st.data())
 def test_the_pieces_of_a_stream_make_no_difference(style: str, said: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(said)), max_size=8)))
@@ -124,6 +125,7 @@ def test_the_pieces_of_a_stream_make_no_difference(style: str, said: str, data: 
     assert read(style, pieces) == read(style, [said])
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.sampled_from(sorted(STYLES)), st.lists(bits, max_size=30).map("".join))
 def test_nothing_that_names_no_tool_is_lost(style: str, said: str) -> None:
     assert read(style, [said], names=frozenset()) == (said, [])
@@ -136,6 +138,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(NAMES)), st.dictionaries(st.text(max_size=5), values)), max_size=4),
     st.integers(1, 7),
