@@ -7,11 +7,12 @@ from contextlib import aclosing, contextmanager
 from rag.ask import Ask, Choice, Event, Found, Report
 from rag.choices import ChoiceReader
 from rag.clock import Clock
-from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled, sampling_of
+from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled
 from rag.engine import Ticket
 from rag.errors import EngineError, EngineTimeout
 from rag.ledger import account, count
 from rag.rooms import Rooms, cache_salt
+from rag.sampling import sampling_of
 from rag.store import Generation
 from rag.types import Delta, Sampling, Usage
 
