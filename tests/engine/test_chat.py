@@ -48,6 +48,11 @@ def test_choices_differ_and_a_seed_repeats_them(service) -> None:
     assert abs(reuse["cached_tokens"] - reuse["predicted_cached_tokens"]) <= 32, reuse
 
 
+def test_choices_at_temperature_zero_are_the_likeliest_answer(service) -> None:
+    one = ask(service).choices[0].message.content
+    assert [choice.message.content for choice in ask(service, n=2).choices] == [one, one]
+
+
 def test_a_new_prompt_with_choices_is_predicted(service) -> None:
     messages = [{"role": "user", "content": "Tell me of the sea. " * 40}]
     for _ in range(2):
