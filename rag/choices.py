@@ -72,7 +72,7 @@ class ChoiceReader:
 def call_parser(ask: Ask, parser: str | None) -> CallParser | None:
     """The reader of the calls that an answer may have, or None if it may have none."""
     choice = ask.tool_choice
-    style = "forced" if choice.mode == "required" else parser
+    style = "json" if choice.mode == "required" or ask.sampling.response_format else parser
     if not ask.tools or choice.mode == "none" or style is None:
         return None
     names = frozenset(tool.name for tool in ask.tools)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from rag.ask import Meter
 from rag.clock import Clock
+from rag.engine import Ticket
 from rag.errors import ContextTooLong, EngineTimeout
 from rag.rooms import Rooms, cache_salt
-from rag.types import Delta, Prompt, Sampling, Segment, Tokens
+from rag.telemetry import Metrics
+from rag.types import Delta, Prompt, Sampling, Segment, Tokens, Usage
 
 _AT_A_TIME = 8  # prompts of one request at the engine; each takes a place of its own there
 
@@ -78,12 +80,21 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
                 async for delta in deltas:
                     ask.meter.spend(n_prompt + len(delta.token_ids))
                     n_prompt = 0  # it counts once, as soon as the engine has taken it
+                    if delta.usage:
+                        _count(delta.usage, ticket, rooms.metrics)
                     yield delta
     except TimeoutError:
         raise EngineTimeout(
             f"The completions were not complete after {clock.timeout_s:g} s (server.request_timeout_s). "
             "Ask for fewer max_tokens or prompts, or raise the limit."
         ) from None
+
+
+def _count(usage: Usage, ticket: Ticket, metrics: Metrics) -> None:
+    """Add a prompt to the metrics of answers without a collection."""
+    metrics.prompt_tokens.labels("").inc(usage.prompt_tokens)
+    metrics.predicted_cached_tokens.labels("").inc(ticket.predicted_cached_tokens)
+    metrics.cached_tokens.labels("").inc(usage.cached_tokens or 0)
 
 
 def _check_window(ask: CompletionAsk, rooms: Rooms) -> None:

@@ -14,8 +14,7 @@ from rag.recall import History, Recalled, recall, remember, turn_keys
 from rag.render import spoken
 from rag.rooms import Rooms
 from rag.store import Generation
-from rag.tools import STYLES, calls_schema
-from rag.types import Chunk, Hit, Message, Prompt, Sampling
+from rag.types import Chunk, Hit, Message, Prompt
 
 log = structlog.get_logger()
 
@@ -56,33 +55,6 @@ def answer_tokens(ask: Ask, rooms: Rooms) -> int:
     return ask.sampling.max_tokens or min(
         rooms.settings.prompt.answer_tokens, rooms.engine.window_tokens // _ANSWER_SHARE
     )
-
-
-def sampling_of(ask: Ask, rooms: Rooms) -> Sampling:
-    """How the engine is to pick tokens: as asked for, within the window, and with what tools need.
-
-    Raises:
-        InvalidRequest: the model may call tools as it likes, and it is not known how it writes calls.
-    """
-    sampling = replace(ask.sampling, max_tokens=answer_tokens(ask, rooms))
-    choice, parser = ask.tool_choice, rooms.settings.engine.tool_parser
-    if not ask.tools:
-        return sampling
-    if choice.mode == "required":
-        tools = [tool for tool in ask.tools if choice.names is None or tool.name in choice.names]
-        schema = {"name": "tool_calls", "schema": calls_schema(tools, parallel=choice.parallel)}
-        return replace(sampling, response_format={"type": "json_schema", "json_schema": schema})
-    if parser is None and choice.mode == "auto":
-        raise InvalidRequest(
-            "tools with tool_choice = 'auto' need to know how the served model writes calls, and it is not configured. "
-            "Set engine.tool_parser to 'hermes' (Qwen, Hermes and others) or 'llama3_json', or send tool_choice = "
-            "'required' or the name of a function.",
-            param="tools",
-            code="unsupported_value",
-        )
-    if choice.mode == "none":
-        return replace(sampling, bad_words=STYLES[parser].banned if parser else ())
-    return replace(sampling, special_tokens=True)
 
 
 def _spoken(ask: Ask, rooms: Rooms) -> tuple[Message, ...]:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from rag.ask import Ask, Choice, Event, Found, Report
 from rag.choices import ChoiceReader
 from rag.clock import Clock
-from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled, sampling_of
+from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled
 from rag.engine import Ticket
 from rag.errors import ContextTooLong, EngineError, EngineTimeout
 from rag.ledger import account, count
 from rag.plan import n_earlier_turns, without_oldest
 from rag.rooms import Rooms, cache_salt
+from rag.sampling import sampling_of
 from rag.store import Generation
 from rag.types import ChunkId, Delta, Sampling, SourceFile, Usage
 

@@ -32,6 +32,7 @@ PATH = {
     "rag.ledger",
     "rag.recall",
     "rag.rooms",
+    "rag.sampling",
 }
 
 # A room is a module or a package; of two names that fit a module the longer one is its room.
@@ -74,8 +75,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     | PROMPT
     | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
     | {"rag.indexing", "rag.library"},
-    "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store", "rag.tools"},
-    "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.rooms"},
+    "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store"},
+    "rag.sampling": BASE | {"rag.ask", "rag.compose", "rag.rooms", "rag.tools"},
+    "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.engine", "rag.rooms", "rag.telemetry"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
     "rag.api": LEAVES
     | {

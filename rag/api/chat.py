@@ -86,14 +86,13 @@ async def _whole(events: AsyncGenerator[Event, None], wire: ChatWire) -> Json:
 
 
 async def _chunks(first: Event, events: AsyncGenerator[Event, None], wire: ChatWire) -> AsyncIterator[str]:
-    for chunk in wire.opening():
-        yield chunk
+    opened: set[int] = set()
     try:
         async with aclosing(events):
-            for chunk in wire.chunks(first):
+            for chunk in wire.chunks(first, opened):
                 yield chunk
             async for event in events:
-                for chunk in wire.chunks(event):
+                for chunk in wire.chunks(event, opened):
                     yield chunk
     except RagError as error:
         log.warning("stream_broke", id=wire.id, error=type(error).__name__)

@@ -39,26 +39,34 @@ class ChatWire:
             body["metadata"] = self.metadata
         return body
 
-    def opening(self) -> list[str]:
-        """The first chunk of each choice."""
-        return [self._chunk(index, {"role": "assistant", "content": ""}) for index in range(self.n)]
+    def chunks(self, event: Event, opened: set[int]) -> list[str]:
+        """The chunks that an event of the pipeline stands for.
 
-    def chunks(self, event: Event) -> list[str]:
-        """The chunks that an event of the pipeline stands for."""
+        opened: choices that have begun; new ones are added. A choice begins when it is known with what.
+        """
         if isinstance(event, Found):
             return []
         if isinstance(event, Piece):
-            return [self._chunk(event.choice, self._delta(event), logprobs=event.logprobs)]
+            delta = self._delta(event)
+            begin = self._begin(event.choice, opened, content=None if "tool_calls" in delta else "")
+            return [*begin, self._chunk(event.choice, delta, logprobs=event.logprobs)]
+        chunks: list[str] = []
         last = len(event.choices) - 1
         rag = rag_json(event, self.sources_url, context=self.context)
-        chunks = [
-            self._chunk(index, {}, finish_reason=choice.finish_reason, rag=rag if index == last else None)
-            for index, choice in enumerate(event.choices)
-        ]
+        for index, choice in enumerate(event.choices):
+            chunks += self._begin(index, opened, content="")
+            end = rag if index == last else None
+            chunks.append(self._chunk(index, {}, finish_reason=choice.finish_reason, rag=end))
         if self.include_usage:
             chunk = {**self._head("chat.completion.chunk"), "choices": [], "usage": usage_json(event.usage)}
             chunks.append(sse.event(chunk))
         return chunks
+
+    def _begin(self, choice: int, opened: set[int], *, content: str | None) -> list[str]:
+        if choice in opened:
+            return []
+        opened.add(choice)
+        return [self._chunk(choice, {"role": "assistant", "content": content})]
 
     def _delta(self, piece: Piece) -> Json:
         content = piece.content

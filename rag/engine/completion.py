@@ -19,10 +19,12 @@ def completion_body(
     model: str | None, token_ids: Tokens, sampling: Sampling, *, salt: str, report: bool
 ) -> dict[str, object]:
     """The body of a request. Prompts are token ids, so no template touches them again."""
+    # vLLM refuses several choices at temperature 0; of one candidate, sampling picks the likeliest just the same.
+    is_greedy = sampling.n > 1 and sampling.temperature == 0
     optional = {
-        "temperature": sampling.temperature,
+        "temperature": 1.0 if is_greedy else sampling.temperature,
         "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
+        "top_k": 1 if is_greedy else sampling.top_k,
         "min_p": sampling.min_p,
         "seed": sampling.seed,
         "stop": list(sampling.stop) or None,

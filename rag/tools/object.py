@@ -6,7 +6,7 @@ _ARGUMENTS = ("arguments", "parameters")
 
 
 class CallObject:
-    """`name` and `arguments` as far as they are known; `raw` is all that was read; `is_over` at its closing brace.
+    """`name` as soon as it is known; `raw` is all that was read; `is_over` at its closing brace.
 
     It reads members of the outermost object and skips over what is in them, so text that is no JSON gives no name
     and does no harm.
@@ -14,21 +14,36 @@ class CallObject:
 
     def __init__(self) -> None:
         """Nothing read. The first character must be an opening brace."""
-        self.raw = ""
         self.name: str | None = None
-        self.arguments = ""
+        self.has_arguments = False  # all of them were read
         self.is_over = False
         self.in_string = False
         self._is_escaped = False
         self._depth = 0
         self._key = ""
-        self._start: int | None = None  # where in `raw` the key or value begins
+        self._start: int | None = None  # where the key or value begins
         self._is_value = False  # behind the colon
-        self._has_arguments = False
+        self._chars: list[str] = []
+        self._arguments: list[str] = []  # that were not given out
+
+    @property
+    def may_be_call(self) -> bool:
+        """Whether no member stands before the name but arguments."""
+        return self.name is not None or self._key in ("", "name", *_ARGUMENTS)
+
+    @property
+    def raw(self) -> str:
+        """All that was read."""
+        return "".join(self._chars)
+
+    def new_arguments(self) -> str:
+        """What is known of the arguments since the last call of this."""
+        new, self._arguments = "".join(self._arguments), []
+        return new
 
     def take(self, char: str) -> None:
         """Read one character."""
-        self.raw += char
+        self._chars.append(char)
         if self.in_string:
             self._take_in_string(char)
         elif char == '"':
@@ -58,36 +73,36 @@ class CallObject:
         elif char == '"':
             self.in_string = False
             if self._depth == 1 and not self._is_value and self._start is not None:
-                key = _loaded(self.raw[self._start :])
+                key = _loaded("".join(self._chars[self._start :]))
                 self._key = key if isinstance(key, str) else ""
 
     def _begin(self) -> None:
         if self._depth == 1 and self._start is None:
-            self._start = len(self.raw) - 1
+            self._start = len(self._chars) - 1
 
     def _pass_on(self, char: str) -> None:
         """Arguments that are an object are known as they come."""
-        if not self._is_open_arguments() or self._start is None or self.raw[self._start] != "{":
+        if not self._is_open_arguments() or self._start is None or self._chars[self._start] != "{":
             return
         if self._depth > 1:
-            self.arguments += char
+            self._arguments.append(char)
         elif char == "}":
-            self.arguments += char
-            self._has_arguments = True
+            self._arguments.append(char)
+            self.has_arguments = True
 
     def _is_open_arguments(self) -> bool:
-        return self._is_value and self._key in _ARGUMENTS and not self._has_arguments
+        return self._is_value and self._key in _ARGUMENTS and not self.has_arguments
 
     def _end_member(self) -> None:
         if self._start is not None and self._is_value:
-            text = self.raw[self._start : -1].rstrip()
+            text = "".join(self._chars[self._start : -1]).rstrip()
             if self._key == "name":
                 name = _loaded(text)
                 self.name = name if isinstance(name, str) else None
             elif self._is_open_arguments():
                 value = _loaded(text)  # some models write them as a string, and some write null for none
-                self.arguments = value if isinstance(value, str) else text if value is not None else "{}"
-                self._has_arguments = True
+                self._arguments.append((value if isinstance(value, str) else text if value is not None else "") or "{}")
+                self.has_arguments = True
         self._is_value, self._start, self._key = False, None, ""
 
 

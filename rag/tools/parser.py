@@ -33,7 +33,6 @@ class CallParser:
         self._may_open = not style.opening  # an opening brace begins a call
         self._object: CallObject | None = None
         self._index: int | None = None  # of the call that is being read, once it is known to be one
-        self._n_given = 0  # characters of its arguments
         self._n_calls = 0
         self._is_behind_call = False
         self._found: list[str | CallDelta] = []
@@ -77,7 +76,7 @@ class CallParser:
         for char in text:
             if self._object:
                 self._object.take(char)
-                if self._object.is_over:
+                if self._object.is_over or (self._style.is_strict and not self._object.may_be_call):
                     self._end_object()
             elif self._may_open and char == "{":
                 self._object = CallObject()
@@ -106,12 +105,11 @@ class CallParser:
         if self._index is None:
             if call.name not in self._names:
                 return
-            self._index, self._n_given, self._held = self._n_calls, 0, ""
+            self._index, self._held = self._n_calls, ""
             self._n_calls += 1
             if self._is_wanted():
                 self._found.append(CallDelta(index=self._index, id=self._new_id(), name=call.name))
-        new = call.arguments[self._n_given :]
-        self._n_given += len(new)
+        new = call.new_arguments()
         if new and self._is_wanted():
             self._found.append(CallDelta(index=self._index, arguments=new))
 
@@ -127,7 +125,7 @@ class CallParser:
         if self._index is None:
             self._say(self._held + call.raw)
             self._held = ""
-        elif call.is_over and not call.arguments and self._is_wanted():
+        elif call.is_over and not call.has_arguments and self._is_wanted():
             self._found.append(CallDelta(index=self._index, arguments="{}"))
         # Behind a call without tags may stand another; behind an object that is none, only text.
         self._may_open = self._index is not None and not self._style.opening

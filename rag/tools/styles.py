@@ -11,6 +11,7 @@ class Style:
     closing: str = ""  # the tag behind it
     ignored: str = ""  # a tag that says nothing
     between: str = ""  # characters, besides white space, that may stand between calls
+    is_strict: bool = False  # an object with other members before its name is no call, so it can be let go of at once
     banned: tuple[str, ...] = ()  # words that begin calls, kept from the model where none is allowed
 
     @property
@@ -24,6 +25,6 @@ STYLES = {
     "hermes": Style(opening="<tool_call>", closing="</tool_call>", banned=("<tool_call>",)),
     # Llama 3.1 and on: the answer is a call, or several with semicolons between.
     "llama3_json": Style(ignored="<|python_tag|>", between=";", banned=("<|python_tag|>", '{"name"')),
-    # What the schema of a required call makes of any model: an object, or a list of them.
-    "forced": Style(between="[],"),
+    # What a schema makes of any model: a call or a list of calls, or an answer that is JSON itself.
+    "json": Style(between="[],", is_strict=True),
 }

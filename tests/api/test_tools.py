@@ -91,6 +91,18 @@ def test_the_clients_own_stream_helper_reads_it(client) -> None:
     assert [(event.name, event.arguments) for event in done] == [("weather", '{"city": "Bergen"}'), ("time", "{}")]
 
 
+def test_no_words_are_null_in_a_stream_too(serve_fake) -> None:
+    settings = {"engine": {"urls": ["fake://engine"], "tool_parser": "hermes"}}
+    with (
+        serve_fake(CALL, settings=settings) as (url, _),
+        OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
+        client.chat.completions.stream(model="tiny", messages=[QUESTION], tools=TOOLS) as stream,
+    ):
+        message = stream.get_final_completion().choices[0].message
+    assert message.content is None
+    assert [call.function.name for call in message.tool_calls] == ["weather"]
+
+
 def test_no_words_are_null_and_one_call_is_one(ask) -> None:
     answer, fake = ask(f"{CALL}{CALL}", parallel_tool_calls=False)
     assert answer.choices[0].message.content is None
@@ -121,6 +133,21 @@ def test_a_required_call_needs_no_parser(ask, parser) -> None:
     schema = fake.samplings[-1].response_format["json_schema"]["schema"]
     assert schema["type"] == "array"
     assert set(schema["$defs"]) == {"weather", "time"}
+
+
+@pytest.mark.parametrize("said", ['{"months": 26}', '{"name": "weather", "arguments": {"city": "Oslo"}}'])
+def test_an_answer_of_a_shape_and_tools_go_together(ask, said) -> None:
+    schema = {"type": "object", "properties": {"months": {"type": "integer"}}, "additionalProperties": False}
+    shape = {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}
+    answer, fake = ask(said, parser=None, response_format=shape)
+    message = answer.choices[0].message
+    sent = fake.samplings[-1].response_format["json_schema"]["schema"]
+    assert set(sent["$defs"]) == {"weather", "time", "$answer"}
+    if "months" in said:
+        assert (message.content, message.tool_calls) == (said, None)
+    else:
+        assert message.content is None
+        assert message.tool_calls[0].function.name == "weather"
 
 
 def test_a_named_function_is_called_once(ask) -> None:
@@ -220,7 +247,6 @@ MADE = {
         ({"tools": [tool(f"f{index}") for index in range(129)]}, "tools"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "walk"}}}, "tool_choice"),
-        ({"tools": TOOLS, "response_format": {"type": "json_object"}}, "response_format"),
         ({"messages": [QUESTION, {"role": "tool", "tool_call_id": "a", "content": "x"}]}, "messages[1].tool_call_id"),
         (
             {"messages": [QUESTION, MADE, {"role": "tool", "tool_call_id": "b", "content": "x"}]},

@@ -52,6 +52,38 @@ def test_an_answer_ends_with_a_reason_and_usage(run) -> None:
     run(check)
 
 
+def test_choices_are_apart_and_the_prompt_is_counted_once(run) -> None:
+    async def check(engine: Engine) -> None:
+        deltas = await answer(engine, n=3, temperature=1.0, seed=5)
+        usage = deltas[-1].usage
+        assert usage
+        assert usage.prompt_tokens == len(PROMPT)
+        for choice in range(3):
+            own = [delta for delta in deltas[:-1] if delta.choice == choice]
+            assert [bool(delta.finish_reason) for delta in own] == [False] * (len(own) - 1) + [True]
+        assert sum(len(delta.token_ids) for delta in deltas) == usage.completion_tokens
+
+    run(check)
+
+
+def test_log_probabilities_come_with_their_tokens(run) -> None:
+    async def check(engine: Engine) -> None:
+        for delta in await answer(engine, top_logprobs=4, n=2):
+            ended_by_token = delta.finish_reason == "stop"
+            n_told = len(delta.logprobs)
+            assert n_told == len(delta.token_ids) or (ended_by_token and n_told == len(delta.token_ids) - 1)
+            for token_id, told in zip(delta.token_ids, delta.logprobs, strict=False):
+                assert told.token_id == token_id
+                assert told.logprob <= 0
+                assert len(told.top) == 4
+                assert [logprob for _, logprob in told.top] == sorted((lp for _, lp in told.top), reverse=True)
+        bare = await answer(engine, top_logprobs=0)
+        assert all(not told.top for delta in bare for told in delta.logprobs)
+        assert all(not delta.logprobs for delta in await answer(engine))
+
+    run(check)
+
+
 def test_full_blocks_are_found_again_under_the_same_salt_only(run) -> None:
     async def check(engine: Engine) -> None:
         info = await engine.info()

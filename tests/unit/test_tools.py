@@ -5,7 +5,7 @@ import json
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.tools import STYLES, CallParser, calls_schema
@@ -93,11 +93,18 @@ def test_llama3_json(said: str, text: str | None, calls: list[tuple[str, str]]) 
 
 
 def test_forced_calls_are_one_object_or_a_list() -> None:
-    assert read("forced", [WEATHER]) == ("", [("weather", ARGUMENTS)])
-    assert read("forced", [f'[{WEATHER},\n {{"name":"time","arguments":{{}}}}]']) == (
+    assert read("json", [WEATHER]) == ("", [("weather", ARGUMENTS)])
+    assert read("json", [f'[{WEATHER},\n {{"name":"time","arguments":{{}}}}]']) == (
         "",
         [("weather", ARGUMENTS), ("time", "{}")],
     )
+
+
+def test_an_answer_that_is_json_is_no_call_and_comes_as_it_is_made() -> None:
+    said = '{"title": "weather", "name": "weather", "arguments": {"city": "Oslo"}}'
+    assert read("json", list(said)) == (said, [])
+    parser = CallParser(STYLES["json"], names=NAMES, new_id=lambda: "id")
+    assert parser.feed(said[:20]) == [said[:20]]
 
 
 def test_calls_over_the_limit_are_dropped() -> None:
@@ -110,6 +117,7 @@ MEMBERS = ['"name"', '"weather"', '"arguments"', '"parameters"', "word", "1"]
 bits = st.sampled_from([*TAGS, *MEMBERS, *'{}[]"\\,:; \n', WEATHER, f"<tool_call>{WEATHER}</tool_call>"])
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.sampled_from(sorted(STYLES)), st.lists(bits, max_size=30).map("".join), st.data())
 def test_the_pieces_of_a_stream_make_no_difference(style: str, said: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(said)), max_size=8)))
@@ -117,6 +125,7 @@ def test_the_pieces_of_a_stream_make_no_difference(style: str, said: str, data: 
     assert read(style, pieces) == read(style, [said])
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.sampled_from(sorted(STYLES)), st.lists(bits, max_size=30).map("".join))
 def test_nothing_that_names_no_tool_is_lost(style: str, said: str) -> None:
     assert read(style, [said], names=frozenset()) == (said, [])
@@ -129,6 +138,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(NAMES)), st.dictionaries(st.text(max_size=5), values)), max_size=4),
     st.integers(1, 7),
@@ -140,7 +150,7 @@ def test_arguments_come_through_to_the_letter(calls: list[tuple[str, dict]], siz
     for style, said in (
         ("hermes", "\n".join(f"<tool_call>\n{one}\n</tool_call>" for one in objects)),
         ("llama3_json", "; ".join(objects)),
-        ("forced", f"[{', '.join(objects)}]" if objects else ""),
+        ("json", f"[{', '.join(objects)}]" if objects else ""),
     ):
         pieces = [said[start : start + size] for start in range(0, len(said), size)]
         assert read(style, pieces) == ("", dumped)
@@ -168,6 +178,12 @@ def test_the_schema_takes_calls_of_the_tools_and_nothing_else() -> None:
     assert not any(one.is_valid(call) for call in bad)
     assert many.is_valid(good)
     assert not many.is_valid([])
+    reply = {**node, "$defs": {"node": node}}
+    for parallel, calls in ((False, good[0]), (True, good)):
+        either = jsonschema.Draft202012Validator(calls_schema(tools, parallel=parallel, answer=reply))
+        assert either.is_valid({"next": {}})
+        assert either.is_valid(calls)
+        assert not either.is_valid({"last": {}})
 
 
 def test_a_delta_is_plain_data() -> None:

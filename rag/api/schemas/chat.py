@@ -82,7 +82,8 @@ class ChatRequest(SamplingFields):
     )
     response_format: ResponseFormat | None = Field(
         None,
-        description="text, json_object or json_schema. JSON is never changed: markers in it stay, and are not read.",
+        description="text, json_object or json_schema; with tools, an answer of this shape or calls. JSON is never "
+        "changed: markers in it stay, and are not read.",
         json_schema_extra=SUPPORTED,
     )
     tools: list[ToolDefinition] | None = Field(
@@ -165,17 +166,10 @@ class ChatRequest(SamplingFields):
         """The tools, and which of them may or must be called.
 
         Raises:
-            InvalidRequest: one is not what the service can offer a model, or an answer of a shape is asked for as well.
+            InvalidRequest: one is not what the service can offer a model.
         """
         tools = read_tools(self.tools or ())
         choice = read_choice(self.tool_choice, tools, parallel=self.parallel_tool_calls is not False)
-        if tools and choice.mode == "auto" and self.response_format and self.response_format.type != "text":
-            raise InvalidRequest(
-                f"response_format = {self.response_format.type!r} keeps the model from calling tools. Send tool_choice "
-                "= 'none' or 'required' with it, or leave it out.",
-                param="response_format",
-                code="unsupported_value",
-            )
         return tools, choice
 
     def sampling(self) -> Sampling:

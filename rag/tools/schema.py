@@ -4,17 +4,28 @@ from collections.abc import Sequence
 
 from rag.types import Tool
 
+_ANSWER = "$answer"  # no tool has this name
 _NO_ARGUMENTS: dict[str, object] = {"type": "object", "properties": {}}
 
 
-def calls_schema(tools: Sequence[Tool], *, parallel: bool) -> dict[str, object]:
+def calls_schema(
+    tools: Sequence[Tool], *, parallel: bool, answer: dict[str, object] | None = None
+) -> dict[str, object]:
     """The schema of a call of one of `tools`, or with `parallel` of a list of one or more.
 
     Each tool's own schema stands under `$defs` by the tool's name, and its references are made to point there.
+
+    answer: the schema of what may be written instead of calls.
     """
-    one: dict[str, object] = {"anyOf": [_call(tool) for tool in tools]}
-    schema = {"type": "array", "minItems": 1, "items": one} if parallel else one
-    return {**schema, "$defs": {tool.name: _moved(tool.parameters or _NO_ARGUMENTS, tool.name) for tool in tools}}
+    definitions = {tool.name: _moved(tool.parameters or _NO_ARGUMENTS, tool.name) for tool in tools}
+    calls: list[object] = [_call(tool) for tool in tools]
+    if parallel:
+        calls = [{"type": "array", "minItems": 1, "items": {"anyOf": calls}}]
+    if answer is not None:
+        definitions[_ANSWER] = _moved(answer, _ANSWER)
+        calls.append({"$ref": f"#/$defs/{_ANSWER}"})
+    schema = calls[0] if len(calls) == 1 and isinstance(calls[0], dict) else {"anyOf": calls}
+    return {**schema, "$defs": definitions}
 
 
 def _call(tool: Tool) -> dict[str, object]:
