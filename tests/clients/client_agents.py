@@ -1,9 +1,7 @@
-"""OpenAI's Agents SDK: a function tool over chat completions, and `FileSearchTool` over responses. `client_agents.py URL`."""
+"""OpenAI's Agents SDK: a function tool over chat completions, `FileSearchTool` over responses."""
 
 import asyncio
-import json
 import sys
-import urllib.request
 
 from agents import (
     Agent,
@@ -27,7 +25,6 @@ def get_weather(city: str) -> str:
 
 async def run(url: str) -> None:
     set_tracing_disabled(disabled=True)
-    paths = json.load(urllib.request.urlopen(f"{url}/openapi.json"))["paths"]
     client = AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0)
     chat = OpenAIChatCompletionsModel(model="tiny", openai_client=client)
     agent = Agent(name="Weather", instructions="Use the tool.", model=chat, tools=[get_weather])
@@ -37,12 +34,11 @@ async def run(url: str) -> None:
     async for _ in streamed.stream_events():
         pass
     assert streamed.final_output == "The warranty lasts 26 months. [1]"
-    if "/v1/responses" in paths:
-        search = FileSearchTool(vector_store_ids=["default"], max_num_results=3, include_search_results=True)
-        model = OpenAIResponsesModel(model="tiny", openai_client=client)
-        found = await Runner.run(Agent(name="Search", model=model, tools=[search]), QUESTION)
-        assert found.final_output == "The warranty lasts 26 months. [1]"
-        assert any(item.type == "tool_call_item" for item in found.new_items)
+    search = FileSearchTool(vector_store_ids=["default"], max_num_results=3, include_search_results=True)
+    model = OpenAIResponsesModel(model="tiny", openai_client=client)
+    found = await Runner.run(Agent(name="Search", model=model, tools=[search]), QUESTION)
+    assert found.final_output == "The warranty lasts 26 months. [1]"
+    assert any(item.type == "tool_call_item" for item in found.new_items)
     await client.close()
 
 

@@ -1,4 +1,4 @@
-"""The official Python client, newest release: everything that the service has of OpenAI's API. `client_openai.py URL`."""
+"""The official Python client, newest release: everything that the service has of OpenAI's API."""
 
 import io
 import json
@@ -67,10 +67,9 @@ def embeddings_and_models(client: OpenAI) -> None:
     ):
         try:
             client.embeddings.create(**request)
-        except error as caught:
-            assert caught.request_id.startswith("req_")
-        else:
-            raise AssertionError(request)
+        except error:
+            continue
+        raise AssertionError(request)
 
 
 def stores(client: OpenAI) -> None:
