@@ -26,11 +26,17 @@ OPERATIONS = {
     for operation in (result.ok() for result in SCHEMA.get_all_operations())
 }
 MODES = {"fitting": GenerationMode.POSITIVE, "not fitting": GenerationMode.NEGATIVE}
+
+
+def _content(operation) -> dict[str, object]:
+    return DOCUMENT["paths"][operation.path][operation.method].get("requestBody", {}).get("content", {})
+
+
 DOCUMENTED = [
     (name, mode)
     for name, operation in OPERATIONS.items()
     for mode in MODES
-    if mode == "fitting" or "requestBody" in DOCUMENT["paths"][operation.path][operation.method]
+    if mode == "fitting" or "application/json" in _content(operation)
 ]
 TIMEOUT_S = 20
 N_LONG = 20_000
@@ -74,7 +80,7 @@ GOOD = {
     "/v1/vector_stores/default/file_batches": [{"file_ids": ["file-none"]}],
 }
 KNOWN = {path for path, operations in DOCUMENT["paths"].items() if "post" in operations}
-GOOD = {path: bodies for path, bodies in GOOD.items() if path.replace("/default", "/{vector_store_id}") in KNOWN}
+GOOD = {path: bodies for path, bodies in GOOD.items() if path.replace("/default", "/{store_id}") in KNOWN}
 
 
 def cases(n: int):

@@ -17,8 +17,8 @@ from rag.settings import Settings
 
 VLLM = {"top_k", "min_p", "repetition_penalty", "cache_salt"}
 STORES = "/v1/vector_stores"
-FILES = f"{STORES}/{{vector_store_id}}/files"
-BATCHES = f"{STORES}/{{vector_store_id}}/file_batches"
+FILES = f"{STORES}/{{store_id}}/files"
+BATCHES = f"{STORES}/{{store_id}}/file_batches"
 # Path: the client's own type, and the names that are ours. Nothing else may be taken.
 PARAMETERS = {
     "/v1/chat/completions": (chat_create_params.CompletionCreateParamsStreaming, VLLM | {"rag"}),
@@ -28,8 +28,8 @@ PARAMETERS = {
     "/v1/responses/input_tokens": (input_token_count_params.InputTokenCountParams, {"rag"}),
     "/v1/files": (types.FileCreateParams, set()),
     STORES: (types.VectorStoreCreateParams, set()),
-    f"{STORES}/{{vector_store_id}}": (types.VectorStoreUpdateParams, set()),
-    f"{STORES}/{{vector_store_id}}/search": (types.VectorStoreSearchParams, set()),
+    f"{STORES}/{{store_id}}": (types.VectorStoreUpdateParams, set()),
+    f"{STORES}/{{store_id}}/search": (types.VectorStoreSearchParams, set()),
     FILES: (vector_stores.FileCreateParams, set()),
     f"{FILES}/{{file_id}}": (vector_stores.FileUpdateParams, set()),
     BATCHES: (vector_stores.FileBatchCreateParams, set()),

@@ -1,8 +1,6 @@
 """LangChain: chat, streaming, tools, embeddings, and a retriever over the vector store search."""
 
-import json
 import sys
-import urllib.request
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -68,10 +66,8 @@ def main() -> None:
     assert [len(vector) for vector in embeddings.embed_documents(["one river", "two"])] == [64, 64]
     assert len(embeddings.embed_query("one river")) == 64
 
-    paths = json.load(urllib.request.urlopen(f"{sys.argv[1]}/openapi.json"))["paths"]
-    if "/v1/vector_stores" in paths:
-        documents = StoreRetriever(url=url, store="default").invoke("warranty")
-        assert any("26 months" in document.page_content for document in documents), documents
+    documents = StoreRetriever(url=url, store="default").invoke("warranty")
+    assert any("26 months" in document.page_content for document in documents), documents
 
 
 if __name__ == "__main__":

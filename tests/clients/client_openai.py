@@ -120,15 +120,12 @@ def responses(client: OpenAI) -> None:
 
 def main() -> None:
     url = sys.argv[1]
-    paths = json.load(urllib.request.urlopen(f"{url}/openapi.json"))["paths"]
     with OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
         chat(client)
         tools(client)
         embeddings_and_models(client)
-        if "/v1/vector_stores" in paths:
-            stores(client)
-        if "/v1/responses" in paths:
-            responses(client)
+        stores(client)
+        responses(client)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import OpenAI, { toFile } from "openai";
 
 const url = process.argv[2];
 const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "any", maxRetries: 0 });
-const paths = (await (await fetch(`${url}/openapi.json`)).json()).paths;
 const answer = "The warranty lasts 26 months. [1]";
 const question = { role: "user", content: "How long does the standard warranty last?" };
 const tool = {
@@ -57,7 +56,7 @@ assert.ok(models.includes("tiny") && models.includes("gpt-4o"));
 await assert.rejects(client.embeddings.create({ model: "none", input: "x" }), OpenAI.NotFoundError);
 await assert.rejects(client.embeddings.create({ model: "fake", input: "" }), OpenAI.BadRequestError);
 
-if (paths["/v1/vector_stores"]) {
+{
   const bytes = Buffer.from("# Ferry\n\nThe ferry to Bergen leaves at seven from quay nine.\n");
   const file = await client.files.create({ file: await toFile(bytes, "ferry.md"), purpose: "assistants" });
   assert.equal(await (await client.files.content(file.id)).text(), bytes.toString());
@@ -74,7 +73,7 @@ if (paths["/v1/vector_stores"]) {
   await client.files.delete(file.id);
 }
 
-if (paths["/v1/responses"]) {
+{
   const tools = [{ type: "file_search", vector_store_ids: ["default"] }];
   const first = await client.responses.create({ model: "tiny", input: question.content, tools });
   assert.equal(first.output_text, answer);
