@@ -20,7 +20,7 @@ from rag.embed.encoder import SentenceEncoder
 from rag.models import chat_model_source, embedding_source
 from rag.settings import Settings
 
-_BATCH_SIZES = (8, 16, 32, 64)
+_BATCH_SIZES = (4, 8, 16, 32, 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +94,8 @@ def bench_embeddings(
 
 
 def _encoder(settings: Settings, batch_size: int, n_threads: int | None) -> Encoder:
-    source = embedding_source(settings.embedding.model)
-    plain = SentenceEncoder(settings.embedding, source, n_threads=n_threads)
-    sized = settings.embedding.model_copy(update={"batch_tokens": batch_size * plain.max_tokens})
-    return SentenceEncoder(sized, source, n_threads=n_threads)
+    sized = settings.embedding.model_copy(update={"batch_size": batch_size})
+    return SentenceEncoder(sized, embedding_source(settings.embedding.model), n_threads=n_threads)
 
 
 def _readable(texts: Sequence[str], encoder: Encoder) -> list[str]:
