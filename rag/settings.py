@@ -105,6 +105,9 @@ class EmbeddingSettings(_Section):
     shorter_dimensions: tuple[int, ...] = Field(
         (), description="Lengths that the model was trained to be cut to; empty: what its own config.json says."
     )
+    batch_size: int | None = Field(
+        None, ge=1, description="Texts computed at once; unset: 8 on a CPU, on a GPU as many as batch_tokens allows."
+    )
     batch_tokens: int = Field(8192, ge=256, description="Tokens in one batch, padding included.")
     max_queue: int = Field(1024, ge=1, description="Texts that may wait for the encoder; more are answered 429.")
 

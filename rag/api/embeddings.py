@@ -35,20 +35,24 @@ async def embeddings(body: EmbeddingRequest, request: Request, rooms: RoomsDep, 
 async def _answer(body: EmbeddingRequest, meter: Meter, batcher: Batcher) -> Response:
     loop = asyncio.get_running_loop()
     _check_dimensions(body.dimensions, batcher.encoder)
-    texts = await loop.run_in_executor(None, _texts, body, batcher.encoder)
-    counts = await batcher.count_tokens(texts)
-    _check_counts(counts, batcher.encoder)
-    await meter.reserve(sum(counts))
+    texts, n_tokens = await loop.run_in_executor(None, _read, body, batcher.encoder)
+    await meter.reserve(n_tokens)
     vectors = await batcher.documents(texts)
-    meter.spend(sum(counts))
-    return await loop.run_in_executor(None, _response, body, sum(counts), vectors)
+    meter.spend(n_tokens)
+    if len(texts) == 1:  # a way to another thread and back would take longer
+        return _response(body, n_tokens, vectors)
+    return await loop.run_in_executor(None, _response, body, n_tokens, vectors)
 
 
-def _texts(body: EmbeddingRequest, encoder: Encoder) -> list[str]:
-    return [
+def _read(body: EmbeddingRequest, encoder: Encoder) -> tuple[list[str], int]:
+    """The inputs as texts, and their tokens together."""
+    texts = [
         item if isinstance(item, str) else text_of(item, encoder.tokenizer, param=f"input[{index}]")
         for index, item in enumerate(body.inputs())
     ]
+    counts = [len(encoding.ids) for encoding in encoder.tokenizer.encode_batch(texts)]
+    _check_counts(counts, encoder)
+    return texts, sum(counts)
 
 
 def _check_dimensions(dimensions: int | None, encoder: Encoder) -> None:

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -58,13 +57,6 @@ class Batcher:
             Overloaded: more texts wait than `max_queue` allows.
         """
         return await self._submit(texts, query=False)
-
-    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, special tokens included."""
-        loop = asyncio.get_running_loop()
-        encode = partial(self.encoder.tokenizer.encode_batch, list(texts))
-        encodings = await loop.run_in_executor(None, encode)
-        return [len(encoding.ids) for encoding in encodings]
 
     async def close(self) -> None:
         """Stop the worker. Callers that still wait are cancelled."""

@@ -116,7 +116,8 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
     ) -> Iterator[tuple[str, FakeEngine]]:
         info = EngineInfo(model="tiny", source=str(tiny_format), window_tokens=8192, block_size=16, kv_tokens=200_000)
         # Without a cost of its own, what the service measures as its pace would be noise.
-        fake = FakeEngine(lambda _: reply, info=info, **{"uncached_token_s": 2e-5, **engine})  # type: ignore[arg-type]
+        says = reply if callable(reply) else lambda _: reply
+        fake = FakeEngine(says, info=info, **{"uncached_token_s": 2e-5, **engine})  # type: ignore[arg-type]
         own = {"data_dir": sample_data_dir, "engine": {"urls": ["fake://engine"]}, "cache": {"warm": False}}
         tree = {**own, **(settings or {})}
         pool = EnginePool([Slot(engine=fake)])

@@ -74,8 +74,8 @@ BODIES = {
     "UTF-16": ('{"model": "tiny"}'.encode("utf-16"), "invalid_json"),
     "half of a surrogate pair": (b'{"model": "\\ud800"}', "invalid_json"),
     "half of a pair in a key": (b'{"\\udc00": 1}', "invalid_json"),
-    "five million numbers": (b'{"input": [%s1]}' % (b"1," * 5_000_000), None),
-    "a million keys": (b"{%s}" % b",".join(b'"%d":1' % n for n in range(900_000)), None),
+    "600,000 numbers": (b'{"input": [%s1]}' % (b"1," * 600_000), None),
+    "600,000 keys": (b"{%s}" % b",".join([b'"":1'] * 600_000), None),
     "more keys than any object": (b"{%s}" % b",".join(b'"%d":1' % n for n in range(5000)), None),
     "an unknown field": (b'{"unheard": 1}', "unknown_parameter"),
     "an unknown field with a name of a megabyte": (b'{"%s": 1}' % (b"x" * 2**20), "unknown_parameter"),
@@ -89,7 +89,7 @@ def test_what_is_no_request_is_refused_at_once(service, client, method, path, na
     content, code = BODIES[name]
     n_before = len(engine.salts)
     took = []
-    for _ in range(3):  # two cores that others use too: the fastest of three is the service's own time
+    for _ in range(5):  # on cores that others use too: the fastest is the service's own time
         start = time.perf_counter()
         response = client.request(method, _filled(path), content=content, headers=JSON)
         took.append(time.perf_counter() - start)

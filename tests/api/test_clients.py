@@ -1,0 +1,64 @@
+"""Other programs' clients, unchanged, each from an environment of its own: `make test-clients`.
+
+The model behind the service is scripted, so that it calls a tool when it is asked about the weather.
+"""
+
+import os
+import runpy
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+CLIENTS = Path(__file__).parents[1] / "clients"
+MADE = runpy.run_path(str(CLIENTS / "environments.py"))
+ANSWER = "The warranty lasts 26 months. [1]"
+CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Bergen"}}\n</tool_call>'
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def url(serve_fake, tiny_format, sample_data_dir, tmp_path_factory):
+    tokenizer = Tokenizer.from_file(str(tiny_format / "tokenizer.json"))
+
+    def reply(token_ids) -> str:
+        last = tokenizer.decode(list(token_ids), skip_special_tokens=False).rpartition("<|im_start|>user")[2]
+        if "4 degrees" in last:
+            return "It is 4 degrees."
+        if "weather in Bergen" in last:
+            return CALL
+        return '{"months": 26}' if "As JSON" in last else ANSWER
+
+    folder = tmp_path_factory.mktemp("clients") / "data"
+    shutil.copytree(sample_data_dir, folder)
+    settings = {
+        "data_dir": folder,
+        "engine": {"urls": ["fake://engine"], "tool_parser": "hermes"},
+        "models": {"aliases": {"gpt-4o": "tiny"}},
+    }
+    with serve_fake(reply, settings=settings) as (url, _):
+        yield url
+
+
+@pytest.mark.parametrize("name", ["openai", "langchain", "llamaindex", "litellm", "agents"])
+def test_a_python_client_works_unchanged(url, name) -> None:
+    run([str(MADE["python_of"](name)), str(CLIENTS / f"client_{name}.py"), url])
+
+
+def test_the_official_node_client_works_unchanged(url) -> None:
+    run(["node", str(MADE["node_script"]()), url])
+
+
+def run(command: list[str]) -> None:
+    # None of our packages, no keys of the machine's user, and no word to anybody else.
+    environment = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
+    environment |= {
+        "OPENAI_AGENTS_DISABLE_TRACING": "1",
+        "LANGSMITH_TRACING": "false",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
