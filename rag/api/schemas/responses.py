@@ -158,13 +158,6 @@ class ResponseRequest(BaseModel):
                 f"rag.collection and {tools.search_path}.vector_store_ids both name a collection. Leave one out.",
                 param="rag.collection",
             )
-        if tools.functions and self.read_choice(tools).mode == "auto" and self.text.response_format():
-            raise InvalidRequest(
-                "text.format keeps the model from calling functions. Send tool_choice = 'none' or 'required' with it, "
-                "or leave it out.",
-                param="text.format",
-                code="unsupported_value",
-            )
 
     def read_tools(self) -> Tools:
         """The tools.
