@@ -402,7 +402,7 @@ def test_a_search_keeps_to_its_filter_and_its_floor(client) -> None:
 
 def test_results_name_the_files_of_the_vector_store(client) -> None:
     response = create(client, tools=[SEARCH], include=RESULTS)
-    store = next(iter(client.vector_stores.list()))
+    store = next(each for each in client.vector_stores.list() if each.name == "default")
     files = {file.id for file in client.vector_stores.files.list(store.id)}
     named = [*response.output[0].results, *response.output[1].content[0].annotations]
     assert {each.file_id for each in named} <= files
