@@ -1,6 +1,5 @@
 """Who asks, and what exists for them. What a caller may not see is the same as what does not exist."""
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -36,7 +35,7 @@ def requires(*scopes: Scope) -> Any:  # noqa: ANN401
 
 async def visible_collections(caller: Caller, rooms: Rooms) -> tuple[CollectionInfo, ...]:
     """Every collection that exists for the caller, by name."""
-    infos = await asyncio.get_running_loop().run_in_executor(rooms.executor, rooms.store.collections)
+    infos = await rooms.blocking(rooms.store.collections)
     return tuple(info for info in infos if caller.may_see(info.id, info.name, info.group))
 
 

@@ -1,6 +1,5 @@
 """`POST /v1/completions`: the bare model, without documents."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -37,8 +36,7 @@ async def completions(body: CompletionRequest, request: Request, rooms: RoomsDep
     chat_model(body.model, rooms)
     tokenizer = rooms.renderer.tokenizer
     body.check(tokenizer.n_vocabulary)
-    loop = asyncio.get_running_loop()
-    prompts = await loop.run_in_executor(rooms.executor, encode_prompts, body.prompts(), rooms)
+    prompts = await rooms.blocking(encode_prompts, body.prompts(), rooms)
     ask = CompletionAsk(
         prompts=prompts,
         request_id=request.scope["request_id"],

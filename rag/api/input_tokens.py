@@ -1,7 +1,5 @@
 """`POST /v1/responses/input_tokens`."""
 
-import asyncio
-
 from fastapi import APIRouter
 
 from rag.api.access import CallerDep, requires
@@ -25,5 +23,5 @@ async def count_input_tokens(body: InputTokensRequest, rooms: RoomsDep, caller: 
     if body.model is not None:
         chat_model(body.model, rooms)
     messages, _ = await conversation(body, caller, rooms)
-    prompt = await asyncio.get_running_loop().run_in_executor(rooms.executor, rooms.renderer.render_plain, messages)
+    prompt = await rooms.blocking(rooms.renderer.render_plain, messages)
     return {"object": "response.input_tokens", "input_tokens": len(prompt.token_ids)}

@@ -1,6 +1,5 @@
 """`POST /v1/responses`."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -117,7 +116,7 @@ class _Reply:
             output=tuple(self.writer.output),
         )
         try:
-            await asyncio.get_running_loop().run_in_executor(self.rooms.executor, self.rooms.responses.put, stored)
+            await self.rooms.blocking(self.rooms.responses.put, stored)
         except CorpusError as error:  # a full disk must not cost an answer, only coming back to it
             log.warning("response_not_stored", id=self.head.id, reason=str(error))
             return {**last, "response": {**self.writer.response(), "store": False}}

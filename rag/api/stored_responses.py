@@ -1,6 +1,5 @@
 """`/v1/responses/{id}`: responses that a client comes back to."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -48,8 +47,7 @@ async def retrieve_response(
 @router.delete("")
 async def delete_response(response_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
     """That the response is gone. What continued it cannot be continued further."""
-    loop = asyncio.get_running_loop()
-    if not await loop.run_in_executor(rooms.executor, rooms.responses.delete, response_id, caller.group):
+    if not await rooms.blocking(rooms.responses.delete, response_id, caller.group):
         raise _unknown(response_id)
     return {"id": response_id, "object": "response", "deleted": True}
 
@@ -81,8 +79,7 @@ async def list_input_items(
 
 
 async def _find(response_id: str, caller: Caller, rooms: Rooms) -> StoredResponse:
-    loop = asyncio.get_running_loop()
-    found = await loop.run_in_executor(rooms.executor, rooms.responses.get, response_id, caller.group)
+    found = await rooms.blocking(rooms.responses.get, response_id, caller.group)
     if found is None:
         raise _unknown(response_id)
     return found
@@ -92,8 +89,7 @@ async def _earlier(response: StoredResponse, rooms: Rooms) -> list[Json]:
     """The items of the conversation that it continues, as far as they are still there."""
     if response.previous is None:
         return []
-    loop = asyncio.get_running_loop()
-    turns = await loop.run_in_executor(rooms.executor, rooms.responses.conversation, response.previous, response.group)
+    turns = await rooms.blocking(rooms.responses.conversation, response.previous, response.group)
     return [item for turn in turns or () for item in (*turn.input, *turn.output)]
 
 
