@@ -218,8 +218,9 @@ class Library:
 
     def files_of(self, chunks: Iterable[Chunk], generation: Generation) -> dict[ChunkId, SourceFile]:
         """The file that each of a generation's chunks is of."""
-        attributes = self.shelf.attachments.attributes(generation.info.id)
         listed = {chunk.id: generation.file_of(chunk) for chunk in chunks}
+        file_ids = {file.file_id for file in listed.values()}
+        attributes = self.shelf.attachments.attributes(generation.info.id, file_ids)
         return {
             chunk_id: SourceFile(id=file.file_id, name=file.name, attributes=attributes.get(file.file_id, {}))
             for chunk_id, file in listed.items()
