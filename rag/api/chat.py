@@ -21,9 +21,10 @@ from rag.api.schemas.messages import read_messages
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.ask import Ask, Event, Report
-from rag.auth import Scope
+from rag.auth import Caller, Scope
 from rag.errors import RagError
 from rag.pipeline import answer
+from rag.rooms import Rooms
 
 router = APIRouter(prefix="/v1", tags=["chat"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute)
 log = structlog.get_logger()
@@ -38,24 +39,7 @@ async def chat_completions(
     x_rag_collection: Annotated[str | None, Header()] = None,
 ) -> Response:
     """An answer from the collection's documents, whole or as a stream."""
-    model = chat_model(body.model, rooms)
-    body.check(rooms.renderer.tokenizer.n_vocabulary)
-    tools, tool_choice = body.tools_and_choice()
-    documents = model.documents and body.rag.mode == "auto"
-    name = body.rag.collection or x_rag_collection or "default"
-    ask = Ask(
-        messages=read_messages(body.messages),
-        request_id=request.scope["request_id"],
-        collection=(await find_collection(name, caller, rooms)).id if documents else None,
-        group=caller.group,
-        meter=caller.meter,
-        top_k=body.rag.top_k,
-        filter=body.rag.document_filter(),
-        sampling=body.sampling(),
-        is_cut=rooms.settings.server.history_overflow == "truncate",
-        tools=tools,
-        tool_choice=tool_choice,
-    )
+    ask = await _ask(body, caller, rooms, request_id=request.scope["request_id"], header=x_rag_collection)
     wire = ChatWire(
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
@@ -75,6 +59,29 @@ async def chat_completions(
     # Nothing is sent before the engine has spoken, so that what fails until then has a status.
     first = await sse.while_connected(request, anext(events))
     return sse.stream(_chunks(first, events, wire))
+
+
+async def _ask(body: ChatRequest, caller: Caller, rooms: Rooms, *, request_id: str, header: str | None) -> Ask:
+    model = chat_model(body.model, rooms)
+    body.check(rooms.renderer.tokenizer.n_vocabulary)
+    tools, tool_choice = body.tools_and_choice()
+    collection = None
+    if model.documents and body.rag.mode == "auto":
+        name, param = body.rag.collection or header or "default", "rag.collection" if body.rag.collection else None
+        collection = (await find_collection(name, caller, rooms, param=param)).id
+    return Ask(
+        messages=read_messages(body.messages),
+        request_id=request_id,
+        collection=collection,
+        group=caller.group,
+        meter=caller.meter,
+        top_k=body.rag.top_k,
+        filter=body.rag.document_filter(),
+        sampling=body.sampling(),
+        is_cut=rooms.settings.server.history_overflow == "truncate",
+        tools=tools,
+        tool_choice=tool_choice,
+    )
 
 
 async def _whole(events: AsyncGenerator[Event, None], wire: ChatWire) -> Json:

@@ -12,7 +12,7 @@ from rag.api.multipart import FormReader
 from rag.api.paging import Paging
 from rag.api.schemas.files import FileForm, UploadForm, file_json, parse_form
 from rag.api.state import RoomsDep
-from rag.api.wire import Json
+from rag.api.wire import Json, deleted_json
 from rag.auth import Caller, Scope
 from rag.errors import InvalidRequest, NotFound, TooLarge
 from rag.library import created_at
@@ -105,7 +105,7 @@ async def delete_file(file_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
         )
     await rooms.blocking(rooms.library.delete_file, stored)
     rooms.indexing.wake()
-    return {"id": file_id, "object": "file", "deleted": True}
+    return deleted_json(file_id, "file")
 
 
 async def find_upload(file_id: str, caller: Caller, rooms: Rooms) -> StoredFile:

@@ -10,7 +10,7 @@ from rag.api.paging import PagingDep
 from rag.api.response_items import without_results
 from rag.api.schemas.responses import RESULTS, Include
 from rag.api.state import RoomsDep
-from rag.api.wire import Json
+from rag.api.wire import Json, deleted_json
 from rag.auth import Caller, Scope
 from rag.errors import InvalidRequest, NotFound
 from rag.rooms import Rooms
@@ -49,7 +49,7 @@ async def delete_response(response_id: str, rooms: RoomsDep, caller: CallerDep) 
     """That the response is gone. What continued it cannot be continued further."""
     if not await rooms.blocking(rooms.responses.delete, response_id, caller.group):
         raise _unknown(response_id)
-    return {"id": response_id, "object": "response", "deleted": True}
+    return deleted_json(response_id, "response")
 
 
 @router.post("/cancel")

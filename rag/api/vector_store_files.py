@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Response
 from rag.api.access import CallerDep, find_collection, find_own_collection, requires
 from rag.api.body import JsonRoute
 from rag.api.paging import PagingDep
-from rag.api.schemas.vector_stores import AttachFile, UpdateFile, deleted_json, member_json
+from rag.api.schemas.vector_stores import AttachFile, UpdateFile
 from rag.api.state import RoomsDep
+from rag.api.vector_store_wire import member_json
 from rag.api.vector_stores import attachments
-from rag.api.wire import Json
+from rag.api.wire import Json, deleted_json
 from rag.auth import Scope
 from rag.library import Member
 from rag.rooms import Rooms
@@ -97,7 +98,7 @@ async def detach_file(store_id: str, file_id: str, rooms: RoomsDep, caller: Call
     await rooms.blocking(rooms.library.detach, info, file_id)
     rooms.indexing.wake()
     await _until_gone(info.id, file_id, rooms)
-    return deleted_json(file_id, "vector_store.file")
+    return deleted_json(file_id, "vector_store.file.deleted")
 
 
 def page_of(paging: PagingDep, members: list[Member], store_id: str, wanted: str | None) -> Json:

@@ -6,9 +6,10 @@ from rag.api.access import CallerDep, find_collection, find_own_collection, requ
 from rag.api.body import JsonRoute
 from rag.api.files import find_upload
 from rag.api.paging import PagingDep
-from rag.api.schemas.vector_stores import AttachFile, CreateStore, ModifyStore, deleted_json, store_json
+from rag.api.schemas.vector_stores import AttachFile, CreateStore, ModifyStore
 from rag.api.state import RoomsDep
-from rag.api.wire import Json
+from rag.api.vector_store_wire import store_json
+from rag.api.wire import Json, deleted_json
 from rag.auth import Caller, Scope
 from rag.errors import InvalidRequest
 from rag.library import StoreView, created_at
@@ -99,7 +100,7 @@ async def delete_vector_store(store_id: str, rooms: RoomsDep, caller: CallerDep)
     """That the vector store is gone. Its files stay."""
     info = await find_own_collection(store_id, caller, rooms)
     await rooms.blocking(rooms.library.delete, info)
-    return deleted_json(info.id, "vector_store")
+    return deleted_json(info.id, "vector_store.deleted")
 
 
 async def attachments(files: list[AttachFile], caller: Caller, rooms: Rooms) -> list[NewAttachment]:

@@ -14,6 +14,8 @@ _MAX_STOPS = 4
 _MAX_STOP_CHARS = 500
 _MAX_BIASES = 1024
 
+ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
+
 
 class StreamOptions(BaseModel):
     """What a stream carries beside text."""
@@ -154,6 +156,3 @@ def refuse_unsupported(body: BaseModel) -> None:
                 param=name,
                 code="unsupported_value",
             )
-
-
-ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
