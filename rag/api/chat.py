@@ -2,11 +2,10 @@
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
 
-import structlog
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -14,7 +13,6 @@ from rag.api import sse
 from rag.api.access import CallerDep, find_collection, requires
 from rag.api.body import JsonRoute
 from rag.api.chat_wire import ChatWire
-from rag.api.errors import describe
 from rag.api.names import chat_model
 from rag.api.schemas.chat import ChatRequest
 from rag.api.schemas.messages import read_messages
@@ -22,12 +20,10 @@ from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.ask import Ask, Event, Report
 from rag.auth import Caller, Scope
-from rag.errors import RagError
 from rag.pipeline import answer
 from rag.rooms import Rooms
 
 router = APIRouter(prefix="/v1", tags=["chat"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute)
-log = structlog.get_logger()
 
 
 @router.post("/chat/completions")
@@ -58,7 +54,7 @@ async def chat_completions(
         return JSONResponse(await sse.while_connected(request, _whole(events, wire)))
     # Nothing is sent before the engine has spoken, so that what fails until then has a status.
     first = await sse.while_connected(request, anext(events))
-    return sse.stream(_chunks(first, events, wire))
+    return sse.stream(sse.to_the_end(_chunks(first, events, wire), wire.id))
 
 
 async def _ask(body: ChatRequest, caller: Caller, rooms: Rooms, *, request_id: str, header: str | None) -> Ask:
@@ -92,17 +88,11 @@ async def _whole(events: AsyncGenerator[Event, None], wire: ChatWire) -> Json:
     raise AssertionError("an answer ended without a report")
 
 
-async def _chunks(first: Event, events: AsyncGenerator[Event, None], wire: ChatWire) -> AsyncIterator[str]:
+async def _chunks(first: Event, events: AsyncGenerator[Event, None], wire: ChatWire) -> AsyncGenerator[str, None]:
     opened: set[int] = set()
-    try:
-        async with aclosing(events):
-            for chunk in wire.chunks(first, opened):
+    async with aclosing(events):
+        for chunk in wire.chunks(first, opened):
+            yield chunk
+        async for event in events:
+            for chunk in wire.chunks(event, opened):
                 yield chunk
-            async for event in events:
-                for chunk in wire.chunks(event, opened):
-                    yield chunk
-    except RagError as error:
-        log.warning("stream_broke", id=wire.id, error=type(error).__name__)
-        yield sse.event(describe(error)[1])
-        return
-    yield sse.DONE
