@@ -25,5 +25,5 @@ async def count_input_tokens(body: InputTokensRequest, rooms: RoomsDep, caller: 
     if body.model is not None:
         chat_model(body.model, rooms)
     messages, _ = await conversation(body, caller, rooms)
-    prompt = await rooms.blocking(plain_prompt, messages, read_tools(body.tools).functions, rooms)
+    prompt = await rooms.blocking(plain_prompt, messages, read_tools(body.tools or ()).functions, rooms)
     return {"object": "response.input_tokens", "input_tokens": len(prompt.token_ids)}

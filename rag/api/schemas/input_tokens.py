@@ -26,8 +26,8 @@ class InputTokensRequest(BaseModel):
     conversation: object = Field(
         None, description="Use previous_response_id: there are no conversation objects.", json_schema_extra=REFUSED
     )
-    tools: list[ToolBody] = Field(
-        [],
+    tools: list[ToolBody] | None = Field(
+        None,
         max_length=MAX_TOOLS,
         description="Functions; a search adds no words of its own.",
         json_schema_extra=SUPPORTED,
