@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from rag.auth import Caller, Scope
 from rag.errors import NotAllowed, NotFound
@@ -17,6 +17,9 @@ def get_caller(request: Request) -> Caller:
 
 
 CallerDep = Annotated[Caller, Depends(get_caller)]
+CollectionHeader = Annotated[
+    str | None, Header(description="Ours: the same as `rag.collection`, for clients that cannot add fields.")
+]
 
 
 # Any: what FastAPI calls a dependency has no type of its own.

@@ -4,13 +4,12 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from rag.api import sse
-from rag.api.access import CallerDep, find_collection, requires
+from rag.api.access import CallerDep, CollectionHeader, find_collection, requires
 from rag.api.body import JsonRoute
 from rag.api.chat_wire import ChatWire
 from rag.api.names import chat_model
@@ -32,7 +31,7 @@ async def chat_completions(
     request: Request,
     rooms: RoomsDep,
     caller: CallerDep,
-    x_rag_collection: Annotated[str | None, Header()] = None,
+    x_rag_collection: CollectionHeader = None,
 ) -> Response:
     """An answer from the collection's documents, whole or as a stream."""
     ask = await _ask(body, caller, rooms, request_id=request.scope["request_id"], header=x_rag_collection)

@@ -1,7 +1,7 @@
 """`/v1/files`: uploaded files, and the documents of `rag ingest` by their ids."""
 
 from contextlib import ExitStack
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from rag.api.access import CallerDep, requires, visible_collections
 from rag.api.body import JsonRoute
 from rag.api.multipart import FormReader
-from rag.api.paging import Paging
+from rag.api.paging import After, Order, Paging
 from rag.api.schemas.files import FileForm, UploadForm, file_json, parse_form
 from rag.api.state import RoomsDep
 from rag.api.wire import Json, deleted_json
@@ -50,10 +50,10 @@ async def upload_file(request: Request, rooms: RoomsDep, caller: CallerDep) -> J
 async def list_files(
     rooms: RoomsDep,
     caller: CallerDep,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
-    order: Literal["asc", "desc"] = "desc",
-    after: str | None = None,
-    purpose: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="Files in a page.")] = 10_000,
+    order: Order = "desc",
+    after: After = None,
+    purpose: Annotated[str | None, Query(description="Only files that were uploaded for it.")] = None,
 ) -> Json:
     """The uploaded files of the caller's group."""
     files = await rooms.blocking(rooms.library.shelf.files.files)

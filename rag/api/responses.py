@@ -5,14 +5,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from rag.api import sse
-from rag.api.access import CallerDep, requires
+from rag.api.access import CallerDep, CollectionHeader, requires
 from rag.api.body import JsonRoute
 from rag.api.logprobs import response_logprobs
 from rag.api.response_ask import Asked, asked, names_input
@@ -40,7 +39,7 @@ async def create_response(
     request: Request,
     rooms: RoomsDep,
     caller: CallerDep,
-    x_rag_collection: Annotated[str | None, Header()] = None,
+    x_rag_collection: CollectionHeader = None,
 ) -> Response:
     """An answer from a vector store's documents, whole or as a stream of events."""
     this = await asked(body, caller, rooms, request_id=request.scope["request_id"], collection=x_rag_collection)

@@ -9,6 +9,7 @@ from rag.api.access import CallerDep, requires
 from rag.api.paging import PagingDep
 from rag.api.response_items import without_results
 from rag.api.schemas.responses import RESULTS, Include
+from rag.api.schemas.support import ACCEPTED, REFUSED
 from rag.api.state import RoomsDep
 from rag.api.wire import Json, deleted_json
 from rag.auth import Caller, Scope
@@ -19,7 +20,9 @@ from rag.store import StoredResponse
 router = APIRouter(prefix="/v1/responses/{response_id}", tags=["responses"], dependencies=[requires(Scope.CHAT)])
 
 # The official clients write a list in a query with brackets.
-_Includes = Annotated[list[Include], Query(alias="include[]")]
+_Includes = Annotated[
+    list[Include], Query(alias="include[]", description="file_search_call.results; of the others there is nothing.")
+]
 
 
 @router.get("")
@@ -28,9 +31,13 @@ async def retrieve_response(
     rooms: RoomsDep,
     caller: CallerDep,
     include: _Includes = [],  # noqa: B006 - FastAPI copies it
-    stream: bool = False,  # noqa: FBT001, FBT002 - a field of the query
-    starting_after: int | None = None,
-    include_obfuscation: bool | None = None,  # noqa: FBT001 - accepted; nothing is padded
+    stream: Annotated[  # noqa: FBT002 - a field of the query
+        bool, Query(description="Events are not kept.", json_schema_extra={**REFUSED, "harmless": [False]})
+    ] = False,
+    starting_after: Annotated[int | None, Query(description="Events are not kept.", json_schema_extra=REFUSED)] = None,
+    include_obfuscation: Annotated[
+        bool | None, Query(description="Nothing is padded.", json_schema_extra=ACCEPTED)
+    ] = None,
 ) -> Json:
     """The response as it was given."""
     del include_obfuscation

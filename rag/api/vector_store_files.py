@@ -36,7 +36,10 @@ _LEAVE_S = 10.0  # that a caller waits for a detached file's chunks to be gone
 _LOOK_S = 0.05
 _POLL_MS = "500"
 
-Wanted = Annotated[Literal["in_progress", "completed", "failed", "cancelled"] | None, Query(alias="filter")]
+Wanted = Annotated[
+    Literal["in_progress", "completed", "failed", "cancelled"] | None,
+    Query(alias="filter", description="Only files that are so far."),
+]
 
 
 @changing.post("")
