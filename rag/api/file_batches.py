@@ -80,7 +80,10 @@ async def _find(store_id: str, batch_id: str, caller: Caller, rooms: Rooms) -> t
     info = await find_collection(store_id, caller, rooms)
     batch = await rooms.blocking(rooms.library.shelf.batches.get, info.id, batch_id)
     if batch is None:
-        raise NotFound(f"No file batch {batch_id!r} found in vector store {info.id!r}.", param="batch_id")
+        raise NotFound(
+            f"No file batch {batch_id!r} found in vector store {info.id!r}. The answer that made it has its id.",
+            param="batch_id",
+        )
     return info, batch
 
 

@@ -11,6 +11,7 @@ from rag.api.body import JsonRoute
 from rag.api.multipart import FormReader
 from rag.api.paging import After, Order, Paging
 from rag.api.schemas.files import FileForm, UploadForm, file_json, parse_form
+from rag.api.schemas.support import missing
 from rag.api.state import RoomsDep
 from rag.api.wire import Json, deleted_json
 from rag.auth import Caller, Scope
@@ -140,7 +141,7 @@ async def _receive(request: Request, rooms: Rooms, stack: ExitStack) -> tuple[Fi
 
     fields = await reader.read(write)
     if reader.filename is None:
-        raise InvalidRequest("Missing required parameter: 'file'.", param="file", code="missing_required_parameter")
+        raise missing("file")
     if not arrived:  # an empty file
         await write(b"")
     return parse_form(fields), arrived[0]

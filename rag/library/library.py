@@ -132,7 +132,11 @@ class Library:
             None,
         )
         if found is None:
-            raise NotFound(f"No file {file_id!r} found in vector store {info.id!r}.", param="file_id")
+            raise NotFound(
+                f"No file {file_id!r} found in vector store {info.id!r}. GET /v1/vector_stores/{info.id}/files lists "
+                "what there is.",
+                param="file_id",
+            )
         return found
 
     def text(self, info: CollectionInfo, file_id: str) -> str:

@@ -133,10 +133,15 @@ class ChatRequest(SamplingFields):
                 code="invalid_parameter_combination",
             )
         if self.top_logprobs is not None and not self.logprobs:
-            raise InvalidRequest("top_logprobs is only allowed when logprobs is true.", param="top_logprobs")
+            raise InvalidRequest(
+                "top_logprobs is only allowed when logprobs is true. Set logprobs, or leave it out.",
+                param="top_logprobs",
+            )
         for name in ("tool_choice", "parallel_tool_calls"):
             if not self.tools and getattr(self, name) not in (None, "none", "auto"):
-                raise InvalidRequest(f"{name} is only allowed when tools are given.", param=name)
+                raise InvalidRequest(
+                    f"{name} is only allowed when tools are given. Send tools, or leave it out.", param=name
+                )
 
     def tools_and_choice(self) -> tuple[tuple[Tool, ...], ToolChoice]:
         """The tools, and which of them may or must be called.

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from rag.api.schemas.json_schema import SchemaName, answer_format, check_schema
-from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED
+from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED, missing
 from rag.api.schemas.text import Text
 from rag.errors import InvalidRequest
 
@@ -53,11 +53,7 @@ class TextOptions(BaseModel):
         if self.format.type == "json_schema":
             for name, value in (("name", self.format.name), ("schema", self.format.json_schema)):
                 if value is None:
-                    raise InvalidRequest(
-                        f"Missing required parameter: 'text.format.{name}'.",
-                        param=f"text.format.{name}",
-                        code="missing_required_parameter",
-                    )
+                    raise missing(f"text.format.{name}")
 
     def response_format(self) -> dict[str, object] | None:
         """The same as chat completions say it; None: any text."""

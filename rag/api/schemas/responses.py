@@ -9,7 +9,7 @@ from rag.api.schemas.response_functions import Choice, FunctionTool, read_choice
 from rag.api.schemas.response_input import Input
 from rag.api.schemas.response_text import TextOptions
 from rag.api.schemas.response_tools import ToolBody, Tools, read_tools
-from rag.api.schemas.sampling import ServiceTier, refuse_unsupported
+from rag.api.schemas.sampling import ServiceTier, check_stream_options, refuse_unsupported
 from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED
 from rag.api.schemas.text import Metadata, Text
 from rag.api.schemas.tools import MAX_TOOLS
@@ -152,8 +152,7 @@ class ResponseRequest(BaseModel):
                 code="unsupported_value",
             )
         self.text.check()
-        if self.stream_options and not self.stream:
-            raise InvalidRequest("stream_options is only allowed when stream is true.", param="stream_options")
+        check_stream_options(stream=self.stream, given=self.stream_options is not None)
         tools = self.read_tools()
         if tools.search and self.rag.collection:
             raise InvalidRequest(

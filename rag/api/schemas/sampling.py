@@ -104,8 +104,7 @@ class SamplingFields(BaseModel):
             InvalidRequest: one is out of place.
         """
         refuse_unsupported(self)
-        if self.stream_options and not self.stream:
-            raise InvalidRequest("stream_options is only allowed when stream is true.", param="stream_options")
+        check_stream_options(stream=self.stream, given=self.stream_options is not None)
         for token in self.logit_bias or {}:
             if not (token.isascii() and token.isdecimal() and int(token) < n_vocabulary):
                 raise InvalidRequest(
@@ -136,6 +135,18 @@ class SamplingFields(BaseModel):
             repetition_penalty=self.repetition_penalty,
             logit_bias=dict(self.logit_bias or {}),
             n=self.n or 1,
+        )
+
+
+def check_stream_options(*, stream: bool | None, given: bool) -> None:
+    """Refuse options of a stream for an answer that is none.
+
+    Raises:
+        InvalidRequest: there are some.
+    """
+    if given and not stream:
+        raise InvalidRequest(
+            "stream_options is only allowed when stream is true. Set stream, or leave it out.", param="stream_options"
         )
 
 

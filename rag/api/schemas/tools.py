@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from rag.api.schemas.json_schema import SchemaName, answer_format, check_schema, function_tool
+from rag.api.schemas.support import missing
 from rag.api.schemas.text import Text
 from rag.errors import InvalidRequest
 from rag.types import Tool, ToolChoice
@@ -88,10 +89,7 @@ class ResponseFormat(_Strict):
         if self.type != "json_schema":
             return answer_format(self.type, None, None)
         if self.json_schema is None or self.json_schema.schema_ is None:
-            missing = "response_format.json_schema" + (".schema" if self.json_schema else "")
-            raise InvalidRequest(
-                f"Missing required parameter: {missing!r}.", param=missing, code="missing_required_parameter"
-            )
+            raise missing("response_format.json_schema" + (".schema" if self.json_schema else ""))
         check_schema(self.json_schema.schema_, "response_format.json_schema.schema")
         return answer_format(self.type, self.json_schema.name, self.json_schema.schema_)
 
@@ -112,11 +110,7 @@ def read_tools(definitions: Sequence[ToolDefinition]) -> tuple[Tool, ...]:
                 code="unsupported_value",
             )
         if function is None:
-            raise InvalidRequest(
-                f"Missing required parameter: '{param}.function'.",
-                param=f"{param}.function",
-                code="missing_required_parameter",
-            )
+            raise missing(f"{param}.function")
         if function.name in tools:
             raise InvalidRequest(
                 f"{param}.function.name = {function.name!r} is another tool's as well. Give each a name of its own.",
