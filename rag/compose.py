@@ -14,7 +14,7 @@ from rag.recall import History, Recalled, recall, remember, turn_keys
 from rag.render import spoken
 from rag.rooms import Rooms
 from rag.store import Generation
-from rag.types import Chunk, Hit, Message, Prompt
+from rag.types import Chunk, Hit, Message, Prompt, Tool
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ def dialogue_of(ask: Ask, rooms: Rooms) -> Dialogue:
     Raises:
         InvalidRequest: it does not end with a question or with what tools gave.
     """
-    dialogue = read_dialogue(_spoken(ask, rooms))
+    dialogue = read_dialogue(_spoken(ask.messages, ask.tools, rooms))
     if dialogue is None or not (dialogue.turns[-1].question.strip() or dialogue.turns[-1].results):
         raise InvalidRequest(
             "The messages do not end with a question. Let the last message be the user's, with text in it.",
@@ -57,10 +57,10 @@ def answer_tokens(ask: Ask, rooms: Rooms) -> int:
     )
 
 
-def _spoken(ask: Ask, rooms: Rooms) -> tuple[Message, ...]:
+def _spoken(messages: tuple[Message, ...], tools: tuple[Tool, ...], rooms: Rooms) -> tuple[Message, ...]:
     # Whether tools may be called is not told, so that turns with and without leave share their beginning.
     style = rooms.settings.engine.tool_parser or _DEFAULT_STYLE
-    return spoken(ask.messages, ask.tools, style=style, parts=rooms.renderer.parts)
+    return spoken(messages, tools, style=style, parts=rooms.renderer.parts)
 
 
 def recalled(
@@ -190,7 +190,7 @@ def compose_plain(ask: Ask, rooms: Rooms) -> Prompt:
     Raises:
         ContextTooLong: the conversation does not fit the window.
     """
-    prompt = rooms.renderer.render_plain(_spoken(ask, rooms))
+    prompt = plain_prompt(ask.messages, ask.tools, rooms)
     capacity = rooms.engine.window_tokens - answer_tokens(ask, rooms)
     if len(prompt.token_ids) > capacity:
         raise ContextTooLong(
@@ -199,3 +199,8 @@ def compose_plain(ask: Ask, rooms: Rooms) -> Prompt:
             param="messages",
         )
     return prompt
+
+
+def plain_prompt(messages: tuple[Message, ...], tools: tuple[Tool, ...], rooms: Rooms) -> Prompt:
+    """The same of messages and tools, however long it is. Blocks as well."""
+    return rooms.renderer.render_plain(_spoken(messages, tools, rooms))

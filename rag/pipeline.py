@@ -90,14 +90,13 @@ async def _fitting_prompt(
 async def _prompt(
     ask: Ask, generation: Generation | None, salt: str, rooms: Rooms, clock: Clock
 ) -> tuple[Composed, Found | None]:
-    loop = asyncio.get_running_loop()
     if generation is None:
-        prompt = await loop.run_in_executor(rooms.executor, compose_plain, ask, rooms)
+        prompt = await rooms.blocking(compose_plain, ask, rooms)
         clock.lap("compose")
         return Composed(prompt=prompt), None
     dialogue = dialogue_of(ask, rooms)
-    allowed = await loop.run_in_executor(rooms.executor, _allowed, ask, generation, rooms)
-    before = await loop.run_in_executor(rooms.executor, recalled, ask, dialogue, allowed, generation, rooms)
+    allowed = await rooms.blocking(_allowed, ask, generation, rooms)
+    before = await rooms.blocking(recalled, ask, dialogue, allowed, generation, rooms)
     hits = await rooms.retriever.search(
         dialogue.queries,
         generation,
@@ -109,13 +108,11 @@ async def _prompt(
         hits = [tuple(hit for hit in found if hit.score >= ask.min_score) for found in hits]
     clock.lap("retrieve")
     await rooms.pool.some_ready(clock.wait_s())
-    composed = await loop.run_in_executor(
-        rooms.executor, compose, ask, dialogue, before, hits, allowed, salt, generation, rooms
-    )
+    composed = await rooms.blocking(compose, ask, dialogue, before, hits, allowed, salt, generation, rooms)
     files: Mapping[ChunkId, SourceFile] = {}
     if ask.wants_files:
         chunks = [hit.chunk for hit in hits[-1]] + [shown.chunk for shown in composed.prompt.shown]
-        files = await loop.run_in_executor(rooms.executor, rooms.library.files_of, chunks, generation)
+        files = await rooms.blocking(rooms.library.files_of, chunks, generation)
     clock.lap("compose")
     return composed, Found(query=dialogue.queries[-1], hits=hits[-1], files=files)
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from rag.applications import Applications
 from rag.auth import Salts
@@ -31,6 +33,9 @@ from rag.tally import Tally
 from rag.telemetry import Metrics
 
 _THREADS = 4
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,10 @@ class Rooms:
     salts: Salts
     metrics: Metrics
     executor: ThreadPoolExecutor  # for all that blocks: the event loop never computes
+
+    async def blocking(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` returns, done beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.executor, partial(work, *args, **kwargs))
 
 
 @asynccontextmanager

@@ -71,10 +71,9 @@ class Warmer:
             EngineUnavailable: an engine went away.
         """
         rooms = self._rooms
-        loop = asyncio.get_running_loop()
         computed = 0
         with rooms.store.pin(collection) as generation:
-            tasks = await loop.run_in_executor(rooms.executor, list, self._tasks(generation, waits=waits))
+            tasks = await rooms.blocking(list, self._tasks(generation, waits=waits))
             for task in tasks:
                 computed += await self._compute(task, waits=waits)
         warmed = Warmed(collection=generation.info.name, prefixes=len(tasks), computed_tokens=computed)
@@ -120,7 +119,7 @@ class Warmer:
     async def _compute(self, task: _Task, *, waits: bool) -> int:
         """The tokens computed: a prefix, in steps short enough for a request to come between."""
         rooms, block_size = self._rooms, task.block_size
-        whole = await asyncio.get_running_loop().run_in_executor(rooms.executor, self._token_ids, task.prefix)
+        whole = await rooms.blocking(self._token_ids, task.prefix)
         rooms.planner.computes(task.prefix, whole, salt=task.salt, block_size=block_size)
         step = max(round(_STEP_MS / task.slot.pace.new_ms) // block_size, 1) * block_size
         computed = 0

@@ -84,6 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rag.ask",
         "rag.auth",
         "rag.completion",
+        "rag.compose",
         "rag.indexing",
         "rag.library",
         "rag.retrieve",

@@ -11,7 +11,6 @@ from ingest.readers.base import Extracted, Mark, ReadFailure
 
 _WORKER = Path(__file__).with_name("pdf_worker.py")
 _MEMORY_BYTES = 2 * 2**30
-_END_S = 5.0
 _BREAK = "\n\n"  # between pages
 
 

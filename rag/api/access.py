@@ -1,9 +1,8 @@
 """Who asks, and what exists for them. What a caller may not see is the same as what does not exist."""
 
-import asyncio
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from rag.auth import Caller, Scope
 from rag.errors import NotAllowed, NotFound
@@ -18,6 +17,9 @@ def get_caller(request: Request) -> Caller:
 
 
 CallerDep = Annotated[Caller, Depends(get_caller)]
+CollectionHeader = Annotated[
+    str | None, Header(description="Ours: the same as `rag.collection`, for clients that cannot add fields.")
+]
 
 
 # Any: what FastAPI calls a dependency has no type of its own.
@@ -36,7 +38,7 @@ def requires(*scopes: Scope) -> Any:  # noqa: ANN401
 
 async def visible_collections(caller: Caller, rooms: Rooms) -> tuple[CollectionInfo, ...]:
     """Every collection that exists for the caller, by name."""
-    infos = await asyncio.get_running_loop().run_in_executor(rooms.executor, rooms.store.collections)
+    infos = await rooms.blocking(rooms.store.collections)
     return tuple(info for info in infos if caller.may_see(info.id, info.name, info.group))
 
 

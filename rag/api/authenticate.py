@@ -65,7 +65,8 @@ class Authenticate:
 
     def _look_up(self, token: str) -> tuple[Caller | None, bool]:
         keys = self._state.keys
-        return keys.verify(token), keys.exist()
+        caller = keys.verify(token)
+        return caller, caller is not None or keys.exist()
 
 
 def _bearer(headers: Headers) -> str | None:

@@ -98,7 +98,9 @@ def _check_values(value: dict[str, object]) -> None:
     while waiting:
         container = waiting.pop()
         if isinstance(container, dict) and len(container) > MAX_KEYS:
-            raise InvalidRequest(f"An object of the body has {len(container)} keys; {MAX_KEYS} are allowed.")
+            raise InvalidRequest(
+                f"An object of the body has {len(container)} keys; {MAX_KEYS} are allowed. Send fewer."
+            )
         for item in container.values() if isinstance(container, dict) else container:
             if isinstance(item, (dict, list)):
                 waiting.append(item)

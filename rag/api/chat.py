@@ -2,31 +2,27 @@
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated
 
-import structlog
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from rag.api import sse
-from rag.api.access import CallerDep, find_collection, requires
+from rag.api.access import CallerDep, CollectionHeader, find_collection, requires
 from rag.api.body import JsonRoute
 from rag.api.chat_wire import ChatWire
-from rag.api.errors import describe
 from rag.api.names import chat_model
 from rag.api.schemas.chat import ChatRequest
 from rag.api.schemas.messages import read_messages
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.ask import Ask, Event, Report
-from rag.auth import Scope
-from rag.errors import RagError
+from rag.auth import Caller, Scope
 from rag.pipeline import answer
+from rag.rooms import Rooms
 
 router = APIRouter(prefix="/v1", tags=["chat"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute)
-log = structlog.get_logger()
 
 
 @router.post("/chat/completions")
@@ -35,27 +31,10 @@ async def chat_completions(
     request: Request,
     rooms: RoomsDep,
     caller: CallerDep,
-    x_rag_collection: Annotated[str | None, Header()] = None,
+    x_rag_collection: CollectionHeader = None,
 ) -> Response:
     """An answer from the collection's documents, whole or as a stream."""
-    model = chat_model(body.model, rooms)
-    body.check(rooms.renderer.tokenizer.n_vocabulary)
-    tools, tool_choice = body.tools_and_choice()
-    documents = model.documents and body.rag.mode == "auto"
-    name = body.rag.collection or x_rag_collection or "default"
-    ask = Ask(
-        messages=read_messages(body.messages),
-        request_id=request.scope["request_id"],
-        collection=(await find_collection(name, caller, rooms)).id if documents else None,
-        group=caller.group,
-        meter=caller.meter,
-        top_k=body.rag.top_k,
-        filter=body.rag.document_filter(),
-        sampling=body.sampling(),
-        is_cut=rooms.settings.server.history_overflow == "truncate",
-        tools=tools,
-        tool_choice=tool_choice,
-    )
+    ask = await _ask(body, caller, rooms, request_id=request.scope["request_id"], header=x_rag_collection)
     wire = ChatWire(
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
@@ -74,7 +53,30 @@ async def chat_completions(
         return JSONResponse(await sse.while_connected(request, _whole(events, wire)))
     # Nothing is sent before the engine has spoken, so that what fails until then has a status.
     first = await sse.while_connected(request, anext(events))
-    return sse.stream(_chunks(first, events, wire))
+    return sse.stream(sse.to_the_end(_chunks(first, events, wire), wire.id))
+
+
+async def _ask(body: ChatRequest, caller: Caller, rooms: Rooms, *, request_id: str, header: str | None) -> Ask:
+    model = chat_model(body.model, rooms)
+    body.check(rooms.renderer.tokenizer.n_vocabulary)
+    tools, tool_choice = body.tools_and_choice()
+    collection = None
+    if model.documents and body.rag.mode == "auto":
+        name, param = body.rag.collection or header or "default", "rag.collection" if body.rag.collection else None
+        collection = (await find_collection(name, caller, rooms, param=param)).id
+    return Ask(
+        messages=read_messages(body.messages),
+        request_id=request_id,
+        collection=collection,
+        group=caller.group,
+        meter=caller.meter,
+        top_k=body.rag.top_k,
+        filter=body.rag.document_filter(),
+        sampling=body.sampling(),
+        is_cut=rooms.settings.server.history_overflow == "truncate",
+        tools=tools,
+        tool_choice=tool_choice,
+    )
 
 
 async def _whole(events: AsyncGenerator[Event, None], wire: ChatWire) -> Json:
@@ -85,17 +87,11 @@ async def _whole(events: AsyncGenerator[Event, None], wire: ChatWire) -> Json:
     raise AssertionError("an answer ended without a report")
 
 
-async def _chunks(first: Event, events: AsyncGenerator[Event, None], wire: ChatWire) -> AsyncIterator[str]:
+async def _chunks(first: Event, events: AsyncGenerator[Event, None], wire: ChatWire) -> AsyncGenerator[str, None]:
     opened: set[int] = set()
-    try:
-        async with aclosing(events):
-            for chunk in wire.chunks(first, opened):
+    async with aclosing(events):
+        for chunk in wire.chunks(first, opened):
+            yield chunk
+        async for event in events:
+            for chunk in wire.chunks(event, opened):
                 yield chunk
-            async for event in events:
-                for chunk in wire.chunks(event, opened):
-                    yield chunk
-    except RagError as error:
-        log.warning("stream_broke", id=wire.id, error=type(error).__name__)
-        yield sse.event(describe(error)[1])
-        return
-    yield sse.DONE

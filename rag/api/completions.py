@@ -1,12 +1,10 @@
 """`POST /v1/completions`: the bare model, without documents."""
 
-import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -14,19 +12,16 @@ from rag.api import sse
 from rag.api.access import CallerDep, requires
 from rag.api.body import JsonRoute
 from rag.api.completion_wire import CompletionWire
-from rag.api.errors import describe
 from rag.api.names import chat_model
 from rag.api.schemas.completion import CompletionRequest
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.auth import Scope
 from rag.completion import CompletionAsk, complete, encode_prompts
-from rag.errors import RagError
 from rag.render import ChatTokenizer
 from rag.types import Delta
 
 router = APIRouter(prefix="/v1", tags=["chat"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute)
-log = structlog.get_logger()
 
 Pieces = AsyncGenerator[tuple[int, Delta], None]
 
@@ -37,8 +32,7 @@ async def completions(body: CompletionRequest, request: Request, rooms: RoomsDep
     chat_model(body.model, rooms)
     tokenizer = rooms.renderer.tokenizer
     body.check(tokenizer.n_vocabulary)
-    loop = asyncio.get_running_loop()
-    prompts = await loop.run_in_executor(rooms.executor, encode_prompts, body.prompts(), rooms)
+    prompts = await rooms.blocking(encode_prompts, body.prompts(), rooms)
     ask = CompletionAsk(
         prompts=prompts,
         request_id=request.scope["request_id"],
@@ -61,7 +55,7 @@ async def completions(body: CompletionRequest, request: Request, rooms: RoomsDep
         return JSONResponse(await sse.while_connected(request, _whole(pieces, wire)))
     # Nothing is sent before the engine has spoken, so that what fails until then has a status.
     first = await sse.while_connected(request, anext(pieces))
-    return sse.stream(_chunks(first, pieces, wire))
+    return sse.stream(sse.to_the_end(_chunks(first, pieces, wire), wire.id))
 
 
 def _echo(prompt: str | list[int], tokenizer: ChatTokenizer) -> str:
@@ -75,18 +69,12 @@ async def _whole(pieces: Pieces, wire: CompletionWire) -> Json:
     return wire.whole()
 
 
-async def _chunks(first: tuple[int, Delta], pieces: Pieces, wire: CompletionWire) -> AsyncIterator[str]:
-    try:
-        async with aclosing(pieces):
-            for chunk in wire.take(*first):
+async def _chunks(first: tuple[int, Delta], pieces: Pieces, wire: CompletionWire) -> AsyncGenerator[str, None]:
+    async with aclosing(pieces):
+        for chunk in wire.take(*first):
+            yield sse.event(chunk)
+        async for index, delta in pieces:
+            for chunk in wire.take(index, delta):
                 yield sse.event(chunk)
-            async for index, delta in pieces:
-                for chunk in wire.take(index, delta):
-                    yield sse.event(chunk)
-    except RagError as error:
-        log.warning("stream_broke", id=wire.id, error=type(error).__name__)
-        yield sse.event(describe(error)[1])
-        return
     for chunk in wire.end():
         yield sse.event(chunk)
-    yield sse.DONE

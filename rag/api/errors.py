@@ -83,7 +83,7 @@ async def _bad_body(_: Request, error: Exception) -> JSONResponse:
     if detail["type"] == "extra_forbidden":
         code, message = "unknown_parameter", f"Unknown parameter: {param!r}. Leave it out or correct its name."
     elif detail["type"] == "missing":
-        code, message = "missing_required_parameter", f"Missing required parameter: {param!r}."
+        code, message = "missing_required_parameter", f"Missing required parameter: {param!r}. Send it."
     else:
         reason = detail["msg"].removeprefix("Value error, ")
         code, message = "invalid_value", f"Invalid value for {param or 'the body'!r}: {reason}."

@@ -1,16 +1,14 @@
 """`/v1/vector_stores/{id}/file_batches`: many files attached by one call."""
 
-from functools import partial
-
 from fastapi import APIRouter, Response
 
 from rag.api.access import CallerDep, find_collection, find_own_collection, requires
 from rag.api.body import JsonRoute
-from rag.api.files import blocking
 from rag.api.paging import PagingDep
-from rag.api.schemas.vector_stores import CreateBatch, batch_json
+from rag.api.schemas.vector_stores import CreateBatch
 from rag.api.state import RoomsDep
 from rag.api.vector_store_files import Wanted, page_of, poll_again
+from rag.api.vector_store_wire import batch_json
 from rag.api.vector_stores import attachments
 from rag.api.wire import Json
 from rag.auth import Caller, Scope
@@ -39,9 +37,9 @@ async def create_file_batch(
     """The batch; its files are indexed in the background."""
     info = await find_own_collection(store_id, caller, rooms)
     files = await attachments(body.each(), caller, rooms)
-    await blocking(rooms, partial(rooms.library.attach, info, files))
-    add = partial(rooms.library.shelf.batches.add, info.id, [each.file_id for each in files], now=rooms.library.now())
-    batch = await blocking(rooms, add)
+    await rooms.blocking(rooms.library.attach, info, files)
+    file_ids = [each.file_id for each in files]
+    batch = await rooms.blocking(rooms.library.shelf.batches.add, info.id, file_ids, now=rooms.library.now())
     rooms.indexing.wake()
     return await _answer(batch, response, rooms)
 
@@ -62,7 +60,7 @@ async def cancel_file_batch(
     """The batch, of which nothing more is indexed. What is indexed already stays."""
     info = await find_own_collection(store_id, caller, rooms)
     _, batch = await _find(info.id, batch_id, caller, rooms)
-    await blocking(rooms, partial(rooms.library.shelf.batches.cancel, batch))
+    await rooms.blocking(rooms.library.shelf.batches.cancel, batch)
     _, batch = await _find(info.id, batch_id, caller, rooms)
     return await _answer(batch, response, rooms)
 
@@ -73,21 +71,24 @@ async def list_file_batch_files(
 ) -> Json:
     """The files of the batch."""
     info, batch = await _find(store_id, batch_id, caller, rooms)
-    inside = {each.file_id for each in await blocking(rooms, partial(rooms.library.shelf.batches.files, batch))}
-    members = await blocking(rooms, partial(rooms.library.members, info))
+    inside = {each.file_id for each in await rooms.blocking(rooms.library.shelf.batches.files, batch)}
+    members = await rooms.blocking(rooms.library.members, info)
     return page_of(paging, [member for member in members if member.file_id in inside], info.id, wanted)
 
 
 async def _find(store_id: str, batch_id: str, caller: Caller, rooms: Rooms) -> tuple[CollectionInfo, Batch]:
     info = await find_collection(store_id, caller, rooms)
-    batch = await blocking(rooms, partial(rooms.library.shelf.batches.get, info.id, batch_id))
+    batch = await rooms.blocking(rooms.library.shelf.batches.get, info.id, batch_id)
     if batch is None:
-        raise NotFound(f"No file batch {batch_id!r} found in vector store {info.id!r}.", param="batch_id")
+        raise NotFound(
+            f"No file batch {batch_id!r} found in vector store {info.id!r}. The answer that made it has its id.",
+            param="batch_id",
+        )
     return info, batch
 
 
 async def _answer(batch: Batch, response: Response, rooms: Rooms) -> Json:
-    files = await blocking(rooms, partial(rooms.library.shelf.batches.files, batch))
+    files = await rooms.blocking(rooms.library.shelf.batches.files, batch)
     statuses = [each.status for each in files]
     poll_again(response, is_working=FileStatus.IN_PROGRESS in statuses)
     return batch_json(batch, statuses)

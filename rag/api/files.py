@@ -1,10 +1,7 @@
 """`/v1/files`: uploaded files, and the documents of `rag ingest` by their ids."""
 
-import asyncio
-from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
@@ -12,10 +9,11 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from rag.api.access import CallerDep, requires, visible_collections
 from rag.api.body import JsonRoute
 from rag.api.multipart import FormReader
-from rag.api.paging import Paging
+from rag.api.paging import After, Order, Paging
 from rag.api.schemas.files import FileForm, UploadForm, file_json, parse_form
+from rag.api.schemas.support import missing
 from rag.api.state import RoomsDep
-from rag.api.wire import Json
+from rag.api.wire import Json, deleted_json
 from rag.auth import Caller, Scope
 from rag.errors import InvalidRequest, NotFound, TooLarge
 from rag.library import created_at
@@ -27,7 +25,6 @@ reading = APIRouter(
 )
 changing = APIRouter(prefix="/v1/files", tags=["files"], dependencies=[requires(Scope.INGEST)], route_class=JsonRoute)
 
-Result = TypeVar("Result")
 _NO_SNIFFING = {"x-content-type-options": "nosniff"}
 _FORM = {"multipart/form-data": {"schema": UploadForm.model_json_schema()}}
 _BODY = {"requestBody": {"required": True, "content": _FORM}}
@@ -39,7 +36,7 @@ async def upload_file(request: Request, rooms: RoomsDep, caller: CallerDep) -> J
     with ExitStack() as stack:
         form, incoming = await _receive(request, rooms, stack)
         now, expires_after_s = rooms.library.now(), form.expires_after_s
-        add = partial(
+        stored = await rooms.blocking(
             rooms.library.shelf.files.add,
             incoming,
             group=caller.group,
@@ -47,20 +44,20 @@ async def upload_file(request: Request, rooms: RoomsDep, caller: CallerDep) -> J
             now=now,
             expires_at=None if expires_after_s is None else now + expires_after_s,
         )
-        return file_json(await blocking(rooms, add))
+        return file_json(stored)
 
 
 @reading.get("")
 async def list_files(
     rooms: RoomsDep,
     caller: CallerDep,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
-    order: Literal["asc", "desc"] = "desc",
-    after: str | None = None,
-    purpose: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="Files in a page.")] = 10_000,
+    order: Order = "desc",
+    after: After = None,
+    purpose: Annotated[str | None, Query(description="Only files that were uploaded for it.")] = None,
 ) -> Json:
     """The uploaded files of the caller's group."""
-    files = await blocking(rooms, rooms.library.shelf.files.files)
+    files = await rooms.blocking(rooms.library.shelf.files.files)
     found = [each for each in files if _is_there(each, caller, rooms) and (purpose is None or each.purpose == purpose)]
     return Paging(limit=limit, order=order, after=after).page(found, lambda each: each.id, file_json)
 
@@ -107,9 +104,9 @@ async def delete_file(file_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
             f"{file_id!r} was not uploaded: `rag ingest` put it in. Remove it from its vector store instead.",
             param="file_id",
         )
-    await blocking(rooms, partial(rooms.library.delete_file, stored))
+    await rooms.blocking(rooms.library.delete_file, stored)
     rooms.indexing.wake()
-    return {"id": file_id, "object": "file", "deleted": True}
+    return deleted_json(file_id, "file")
 
 
 async def find_upload(file_id: str, caller: Caller, rooms: Rooms) -> StoredFile:
@@ -124,11 +121,6 @@ async def find_upload(file_id: str, caller: Caller, rooms: Rooms) -> StoredFile:
     return stored
 
 
-async def blocking(rooms: Rooms, work: Callable[[], Result]) -> Result:
-    """What `work` returns, done beside the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(rooms.executor, work)
-
-
 async def _receive(request: Request, rooms: Rooms, stack: ExitStack) -> tuple[FileForm, Incoming]:
     """The form and its file, which goes with `stack` unless it is kept."""
     reader = FormReader(request)
@@ -138,25 +130,25 @@ async def _receive(request: Request, rooms: Rooms, stack: ExitStack) -> tuple[Fi
     async def write(data: bytes) -> None:
         if not arrived:
             incoming = rooms.library.shelf.files.incoming(reader.filename or "file")
-            arrived.append(await blocking(rooms, partial(stack.enter_context, incoming)))
+            arrived.append(await rooms.blocking(stack.enter_context, incoming))
         if arrived[0].n_bytes + len(data) > limit:
             raise TooLarge(
                 f"The file has more than {limit} bytes, the limit. Upload a smaller one, or raise "
                 "server.max_upload_bytes.",
                 param="file",
             )
-        await blocking(rooms, partial(arrived[0].write, data))
+        await rooms.blocking(arrived[0].write, data)
 
     fields = await reader.read(write)
     if reader.filename is None:
-        raise InvalidRequest("Missing required parameter: 'file'.", param="file", code="missing_required_parameter")
+        raise missing("file")
     if not arrived:  # an empty file
         await write(b"")
     return parse_form(fields), arrived[0]
 
 
 async def _stored(file_id: str, caller: Caller, rooms: Rooms) -> StoredFile | None:
-    stored = await blocking(rooms, partial(rooms.library.shelf.files.get, file_id))
+    stored = await rooms.blocking(rooms.library.shelf.files.get, file_id)
     return stored if stored and _is_there(stored, caller, rooms) else None
 
 
@@ -167,7 +159,7 @@ def _is_there(stored: StoredFile, caller: Caller, rooms: Rooms) -> bool:
 
 async def _document(file_id: str, caller: Caller, rooms: Rooms) -> tuple[CollectionInfo, Listed, str]:
     infos = await visible_collections(caller, rooms)
-    found = await blocking(rooms, partial(rooms.library.document, infos, file_id))
+    found = await rooms.blocking(rooms.library.document, infos, file_id)
     if found is None:
         raise _no_file(file_id)
     return found

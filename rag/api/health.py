@@ -1,7 +1,5 @@
 """`GET /health`, `/ready` and `/metrics`."""
 
-import asyncio
-
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
@@ -36,7 +34,7 @@ async def _facts(caller: Caller, rooms: Rooms | None) -> Json:
     if rooms is None:
         return {"engines": [], "embedding": None, "collections": []}
     infos = await visible_collections(caller, rooms)
-    facts = await asyncio.get_running_loop().run_in_executor(rooms.executor, collection_facts, rooms, infos)
+    facts = await rooms.blocking(collection_facts, rooms, infos)
     info = rooms.batcher.encoder.info
     return {
         "engines": [_engine(slot, rooms) for slot in rooms.pool.slots],

@@ -1,7 +1,5 @@
 """`POST /v1/responses/input_tokens`."""
 
-import asyncio
-
 from fastapi import APIRouter
 
 from rag.api.access import CallerDep, requires
@@ -9,9 +7,11 @@ from rag.api.body import JsonRoute
 from rag.api.names import chat_model
 from rag.api.response_conversation import conversation
 from rag.api.schemas.input_tokens import InputTokensRequest
+from rag.api.schemas.response_tools import read_tools
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.auth import Scope
+from rag.compose import plain_prompt
 
 router = APIRouter(
     prefix="/v1/responses", tags=["responses"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
@@ -25,5 +25,5 @@ async def count_input_tokens(body: InputTokensRequest, rooms: RoomsDep, caller: 
     if body.model is not None:
         chat_model(body.model, rooms)
     messages, _ = await conversation(body, caller, rooms)
-    prompt = await asyncio.get_running_loop().run_in_executor(rooms.executor, rooms.renderer.render_plain, messages)
+    prompt = await rooms.blocking(plain_prompt, messages, read_tools(body.tools or ()).functions, rooms)
     return {"object": "response.input_tokens", "input_tokens": len(prompt.token_ids)}

@@ -70,12 +70,12 @@ class FormReader:
             try:
                 self._parser.write(received)
             except MultipartParseError as error:
-                raise InvalidRequest(f"The form is malformed: {error}.") from None
+                raise InvalidRequest(f"The form is malformed: {error}. Send it as multipart/form-data.") from None
             if self._data:
                 data, self._data = b"".join(self._data), []
                 await sink(data)
         if not self._is_complete:
-            raise InvalidRequest("The form is cut short: its closing boundary is missing.")
+            raise InvalidRequest("The form is cut short: its closing boundary is missing. Send it again.")
         return self.fields
 
     def _begin(self) -> None:

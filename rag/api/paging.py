@@ -46,11 +46,16 @@ class Paging:
         }
 
 
+Order = Annotated[Literal["asc", "desc"], Query(description="Of arrival: the newest first, or the oldest.")]
+After = Annotated[str | None, Query(description="Id of the object that the page begins behind.")]
+Before = Annotated[str | None, Query(description="Id of the object that the page ends before.")]
+
+
 def _paging(
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    order: Literal["asc", "desc"] = "desc",
-    after: str | None = None,
-    before: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="Objects in a page.")] = 20,
+    order: Order = "desc",
+    after: After = None,
+    before: Before = None,
 ) -> Paging:
     return Paging(limit=limit, order=order, after=after, before=before)
 

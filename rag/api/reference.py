@@ -6,6 +6,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from fastapi import FastAPI
+from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -52,7 +53,8 @@ def endpoints(app: FastAPI) -> list[Endpoint]:
 
 
 def _parameters(route: APIRoute) -> Iterator[Parameter]:
-    for place, fields in (("query", route.dependant.query_params), ("header", route.dependant.header_params)):
+    whole = get_flat_dependant(route.dependant)  # with what its dependencies take, such as pages
+    for place, fields in (("query", whole.query_params), ("header", whole.header_params)):
         for field in fields:
             yield _row(field.alias, place, field.field_info)
     for field in route.dependant.body_params:

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from rag.api.access import find_collection, visible_collections
-from rag.api.files import blocking
 from rag.api.names import chat_model
 from rag.api.response_conversation import conversation
 from rag.api.schemas.response_functions import may_search
@@ -91,7 +89,7 @@ async def _collection(
             return None
         param = f"{path}.vector_store_ids"
         info = await find_collection(tools.search.vector_store_ids[0], caller, rooms, param=param)
-        await blocking(rooms, partial(rooms.library.refuse_expired, info))
+        await rooms.blocking(rooms.library.refuse_expired, info)
         return info.id
     if not model.documents or body.rag.mode == "off":
         return None

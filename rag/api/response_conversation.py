@@ -1,6 +1,5 @@
 """The conversation that a request continues, put together from what is stored and what was sent."""
 
-import asyncio
 from collections.abc import Sequence
 
 from rag.api.response_items import check_calls, input_items, messages_of
@@ -33,8 +32,7 @@ async def _history(previous: str | None, caller: Caller, rooms: Rooms) -> list[J
     """Every item of the conversation that a request continues, as it stood."""
     if previous is None:
         return []
-    loop = asyncio.get_running_loop()
-    turns = await loop.run_in_executor(rooms.executor, rooms.responses.conversation, previous, caller.group)
+    turns = await rooms.blocking(rooms.responses.conversation, previous, caller.group)
     if turns is None:
         raise NotFound(
             f"There is no response {previous!r} to continue: it, or one before it, was deleted, has expired, or was "
@@ -52,12 +50,11 @@ async def _history(previous: str | None, caller: Caller, rooms: Rooms) -> list[J
 
 async def _resolved(items: Sequence[Json], caller: Caller, rooms: Rooms) -> list[Json]:
     """The items, with the stored one in the place of each reference."""
-    loop = asyncio.get_running_loop()
     whole: list[Json] = []
     for index, item in enumerate(items):
         found: Json | None = item
         if item["type"] == "item_reference":
-            found = await loop.run_in_executor(rooms.executor, rooms.responses.item, str(item["id"]), caller.group)
+            found = await rooms.blocking(rooms.responses.item, str(item["id"]), caller.group)
         if found is None:
             raise NotFound(
                 f"There is no stored item {item['id']!r}. Send the item itself.",

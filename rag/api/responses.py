@@ -1,19 +1,17 @@
 """`POST /v1/responses`."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from rag.api import sse
-from rag.api.access import CallerDep, requires
+from rag.api.access import CallerDep, CollectionHeader, requires
 from rag.api.body import JsonRoute
 from rag.api.logprobs import response_logprobs
 from rag.api.response_ask import Asked, asked, names_input
@@ -41,7 +39,7 @@ async def create_response(
     request: Request,
     rooms: RoomsDep,
     caller: CallerDep,
-    x_rag_collection: Annotated[str | None, Header()] = None,
+    x_rag_collection: CollectionHeader = None,
 ) -> Response:
     """An answer from a vector store's documents, whole or as a stream of events."""
     this = await asked(body, caller, rooms, request_id=request.scope["request_id"], collection=x_rag_collection)
@@ -117,7 +115,7 @@ class _Reply:
             output=tuple(self.writer.output),
         )
         try:
-            await asyncio.get_running_loop().run_in_executor(self.rooms.executor, self.rooms.responses.put, stored)
+            await self.rooms.blocking(self.rooms.responses.put, stored)
         except CorpusError as error:  # a full disk must not cost an answer, only coming back to it
             log.warning("response_not_stored", id=self.head.id, reason=str(error))
             return {**last, "response": {**self.writer.response(), "store": False}}

@@ -1,6 +1,5 @@
 """`GET /v1/sources/{chunk_id}`: the passage behind a citation."""
 
-import asyncio
 import html
 
 from fastapi import APIRouter, Request
@@ -63,7 +62,7 @@ async def document(chunk_id: str, rooms: RoomsDep, caller: CallerDep) -> PlainTe
 
 async def _find(chunk_id: str, caller: Caller, rooms: Rooms) -> tuple[str, Chunk, str]:
     infos = await visible_collections(caller, rooms)
-    return await asyncio.get_running_loop().run_in_executor(rooms.executor, _look_up, chunk_id, infos, rooms)
+    return await rooms.blocking(_look_up, chunk_id, infos, rooms)
 
 
 def _look_up(chunk_id: str, infos: tuple[CollectionInfo, ...], rooms: Rooms) -> tuple[str, Chunk, str]:

@@ -1,6 +1,5 @@
 """`/v1/responses/{id}`: responses that a client comes back to."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,8 +9,9 @@ from rag.api.access import CallerDep, requires
 from rag.api.paging import PagingDep
 from rag.api.response_items import without_results
 from rag.api.schemas.responses import RESULTS, Include
+from rag.api.schemas.support import ACCEPTED, REFUSED
 from rag.api.state import RoomsDep
-from rag.api.wire import Json
+from rag.api.wire import Json, deleted_json
 from rag.auth import Caller, Scope
 from rag.errors import InvalidRequest, NotFound
 from rag.rooms import Rooms
@@ -20,7 +20,9 @@ from rag.store import StoredResponse
 router = APIRouter(prefix="/v1/responses/{response_id}", tags=["responses"], dependencies=[requires(Scope.CHAT)])
 
 # The official clients write a list in a query with brackets.
-_Includes = Annotated[list[Include], Query(alias="include[]")]
+_Includes = Annotated[
+    list[Include], Query(alias="include[]", description="file_search_call.results; of the others there is nothing.")
+]
 
 
 @router.get("")
@@ -29,9 +31,13 @@ async def retrieve_response(
     rooms: RoomsDep,
     caller: CallerDep,
     include: _Includes = [],  # noqa: B006 - FastAPI copies it
-    stream: bool = False,  # noqa: FBT001, FBT002 - a field of the query
-    starting_after: int | None = None,
-    include_obfuscation: bool | None = None,  # noqa: FBT001 - accepted; nothing is padded
+    stream: Annotated[  # noqa: FBT002 - a field of the query
+        bool, Query(description="Events are not kept.", json_schema_extra={**REFUSED, "harmless": [False]})
+    ] = False,
+    starting_after: Annotated[int | None, Query(description="Events are not kept.", json_schema_extra=REFUSED)] = None,
+    include_obfuscation: Annotated[
+        bool | None, Query(description="Nothing is padded.", json_schema_extra=ACCEPTED)
+    ] = None,
 ) -> Json:
     """The response as it was given."""
     del include_obfuscation
@@ -48,10 +54,9 @@ async def retrieve_response(
 @router.delete("")
 async def delete_response(response_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
     """That the response is gone. What continued it cannot be continued further."""
-    loop = asyncio.get_running_loop()
-    if not await loop.run_in_executor(rooms.executor, rooms.responses.delete, response_id, caller.group):
+    if not await rooms.blocking(rooms.responses.delete, response_id, caller.group):
         raise _unknown(response_id)
-    return {"id": response_id, "object": "response", "deleted": True}
+    return deleted_json(response_id, "response")
 
 
 @router.post("/cancel")
@@ -81,8 +86,7 @@ async def list_input_items(
 
 
 async def _find(response_id: str, caller: Caller, rooms: Rooms) -> StoredResponse:
-    loop = asyncio.get_running_loop()
-    found = await loop.run_in_executor(rooms.executor, rooms.responses.get, response_id, caller.group)
+    found = await rooms.blocking(rooms.responses.get, response_id, caller.group)
     if found is None:
         raise _unknown(response_id)
     return found
@@ -92,8 +96,7 @@ async def _earlier(response: StoredResponse, rooms: Rooms) -> list[Json]:
     """The items of the conversation that it continues, as far as they are still there."""
     if response.previous is None:
         return []
-    loop = asyncio.get_running_loop()
-    turns = await loop.run_in_executor(rooms.executor, rooms.responses.conversation, response.previous, response.group)
+    turns = await rooms.blocking(rooms.responses.conversation, response.previous, response.group)
     return [item for turn in turns or () for item in (*turn.input, *turn.output)]
 
 

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 from fastapi import APIRouter, Request
 
 from rag.api import sse
 from rag.api.access import CallerDep, find_collection, requires
 from rag.api.body import JsonRoute
-from rag.api.files import blocking
 from rag.api.schemas.vector_stores import Search
 from rag.api.state import RoomsDep
 from rag.api.wire import Json, score_json
@@ -29,7 +27,7 @@ async def search_vector_store(
 ) -> Json:
     """The passages nearest to any of the queries, best first."""
     info = await find_collection(store_id, caller, rooms)
-    await blocking(rooms, partial(rooms.library.refuse_expired, info))
+    await rooms.blocking(rooms.library.refuse_expired, info)
     data = await sse.while_connected(request, _search(info, body, rooms))
     return {
         "object": "vector_store.search_results.page",
@@ -43,7 +41,7 @@ async def search_vector_store(
 async def _search(info: CollectionInfo, body: Search, rooms: Rooms) -> list[Json]:
     condition = body.document_filter()
     with rooms.store.pin(info.id) as generation:
-        allowed = await blocking(rooms, partial(rooms.library.allowed, condition, generation))
+        allowed = await rooms.blocking(rooms.library.allowed, condition, generation)
         # Each alone: together they would be a conversation.
         searches = [
             rooms.retriever.search([query], generation, top_k=body.max_num_results, allowed=allowed)
@@ -51,7 +49,7 @@ async def _search(info: CollectionInfo, body: Search, rooms: Rooms) -> list[Json
         ]
         found = [hits for (hits,) in await asyncio.gather(*searches)]
         hits = _merged(found, body.ranking_options.score_threshold)[: body.max_num_results]
-        return await blocking(rooms, partial(_results, hits, generation, rooms))
+        return await rooms.blocking(_results, hits, generation, rooms)
 
 
 def _merged(found: Sequence[Sequence[Hit]], threshold: float) -> list[Hit]:

@@ -1,19 +1,18 @@
 """`/v1/vector_stores/{id}/files`: what stands in a vector store."""
 
 import asyncio
-from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
 from rag.api.access import CallerDep, find_collection, find_own_collection, requires
 from rag.api.body import JsonRoute
-from rag.api.files import blocking
 from rag.api.paging import PagingDep
-from rag.api.schemas.vector_stores import AttachFile, UpdateFile, deleted_json, member_json
+from rag.api.schemas.vector_stores import AttachFile, UpdateFile
 from rag.api.state import RoomsDep
+from rag.api.vector_store_wire import member_json
 from rag.api.vector_stores import attachments
-from rag.api.wire import Json
+from rag.api.wire import Json, deleted_json
 from rag.auth import Scope
 from rag.library import Member
 from rag.rooms import Rooms
@@ -37,7 +36,10 @@ _LEAVE_S = 10.0  # that a caller waits for a detached file's chunks to be gone
 _LOOK_S = 0.05
 _POLL_MS = "500"
 
-Wanted = Annotated[Literal["in_progress", "completed", "failed", "cancelled"] | None, Query(alias="filter")]
+Wanted = Annotated[
+    Literal["in_progress", "completed", "failed", "cancelled"] | None,
+    Query(alias="filter", description="Only files that are so far."),
+]
 
 
 @changing.post("")
@@ -45,9 +47,9 @@ async def attach_file(store_id: str, body: AttachFile, response: Response, rooms
     """The file in the vector store; it is indexed in the background."""
     info = await find_own_collection(store_id, caller, rooms)
     files = await attachments([body], caller, rooms)
-    await blocking(rooms, partial(rooms.library.attach, info, files))
+    await rooms.blocking(rooms.library.attach, info, files)
     rooms.indexing.wake()
-    return _answer(response, await blocking(rooms, partial(rooms.library.member, info, body.file_id)), info.id)
+    return _answer(response, await rooms.blocking(rooms.library.member, info, body.file_id), info.id)
 
 
 @reading.get("")
@@ -56,7 +58,7 @@ async def list_vector_store_files(
 ) -> Json:
     """The files of the vector store, whether the API or `rag ingest` put them in."""
     info = await find_collection(store_id, caller, rooms)
-    members = await blocking(rooms, partial(rooms.library.members, info))
+    members = await rooms.blocking(rooms.library.members, info)
     return page_of(paging, members, info.id, wanted)
 
 
@@ -66,14 +68,14 @@ async def retrieve_vector_store_file(
 ) -> Json:
     """One file of the vector store."""
     info = await find_collection(store_id, caller, rooms)
-    return _answer(response, await blocking(rooms, partial(rooms.library.member, info, file_id)), info.id)
+    return _answer(response, await rooms.blocking(rooms.library.member, info, file_id), info.id)
 
 
 @reading.get("/{file_id}/content")
 async def vector_store_file_content(store_id: str, file_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
     """The text that was extracted of a file."""
     info = await find_collection(store_id, caller, rooms)
-    text = await blocking(rooms, partial(rooms.library.text, info, file_id))
+    text = await rooms.blocking(rooms.library.text, info, file_id)
     return {
         "object": "vector_store.file_content.page",
         "data": [{"type": "text", "text": text}] if text else [],
@@ -88,7 +90,7 @@ async def update_vector_store_file(
 ) -> Json:
     """The file with its new attributes."""
     info = await find_own_collection(store_id, caller, rooms)
-    member = await blocking(rooms, partial(rooms.library.set_attributes, info, file_id, body.attributes))
+    member = await rooms.blocking(rooms.library.set_attributes, info, file_id, body.attributes)
     return member_json(member, info.id)
 
 
@@ -96,10 +98,10 @@ async def update_vector_store_file(
 async def detach_file(store_id: str, file_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
     """That the file has left the vector store. The file itself stays."""
     info = await find_own_collection(store_id, caller, rooms)
-    await blocking(rooms, partial(rooms.library.detach, info, file_id))
+    await rooms.blocking(rooms.library.detach, info, file_id)
     rooms.indexing.wake()
     await _until_gone(info.id, file_id, rooms)
-    return deleted_json(file_id, "vector_store.file")
+    return deleted_json(file_id, "vector_store.file.deleted")
 
 
 def page_of(paging: PagingDep, members: list[Member], store_id: str, wanted: str | None) -> Json:
@@ -122,6 +124,6 @@ def _answer(response: Response, member: Member, store_id: str) -> Json:
 async def _until_gone(store: CollectionId, file_id: str, rooms: Rooms) -> None:
     """Nothing; the next generation is out, or its writer takes long: searches leave the file out in any case."""
     for _ in range(round(_LEAVE_S / _LOOK_S)):
-        if not await blocking(rooms, partial(rooms.library.is_leaving, store, file_id)):
+        if not await rooms.blocking(rooms.library.is_leaving, store, file_id):
             return
         await asyncio.sleep(_LOOK_S)

@@ -1,16 +1,15 @@
 """`/v1/vector_stores`: collections as OpenAI's vector stores."""
 
-from functools import partial
-
 from fastapi import APIRouter
 
 from rag.api.access import CallerDep, find_collection, find_own_collection, requires, visible_collections
 from rag.api.body import JsonRoute
-from rag.api.files import blocking, find_upload
+from rag.api.files import find_upload
 from rag.api.paging import PagingDep
-from rag.api.schemas.vector_stores import AttachFile, CreateStore, ModifyStore, deleted_json, store_json
+from rag.api.schemas.vector_stores import AttachFile, CreateStore, ModifyStore
 from rag.api.state import RoomsDep
-from rag.api.wire import Json
+from rag.api.vector_store_wire import store_json
+from rag.api.wire import Json, deleted_json
 from rag.auth import Caller, Scope
 from rag.errors import InvalidRequest
 from rag.library import StoreView, created_at
@@ -41,7 +40,7 @@ async def create_vector_store(body: CreateStore, rooms: RoomsDep, caller: Caller
     files = await attachments(
         [AttachFile(file_id=file_id, chunking_strategy=strategy) for file_id in body.file_ids], caller, rooms
     )
-    create = partial(
+    info = await rooms.blocking(
         rooms.library.create,
         body.name,
         caller.group,
@@ -50,11 +49,10 @@ async def create_vector_store(body: CreateStore, rooms: RoomsDep, caller: Caller
         metadata=body.metadata,
         expires_after_days=body.expires_after.days if body.expires_after else None,
     )
-    info = await blocking(rooms, create)
     if files:
-        await blocking(rooms, partial(rooms.library.attach, info, files))
+        await rooms.blocking(rooms.library.attach, info, files)
         rooms.indexing.wake()
-    return store_json(await blocking(rooms, partial(rooms.library.view, info)))
+    return store_json(await rooms.blocking(rooms.library.view, info))
 
 
 @reading.get("")
@@ -65,7 +63,7 @@ async def list_vector_stores(paging: PagingDep, rooms: RoomsDep, caller: CallerD
     def page() -> Json:
         return paging.page(infos, lambda info: info.id, lambda info: store_json(rooms.library.view(info)))
 
-    return await blocking(rooms, page)
+    return await rooms.blocking(page)
 
 
 @reading.get("/{store_id}")
@@ -93,7 +91,7 @@ async def modify_vector_store(store_id: str, body: ModifyStore, rooms: RoomsDep,
         if "expires_after" in given and body.expires_after is None:
             facts.never_expires(info.id)
 
-    await blocking(rooms, modify)
+    await rooms.blocking(modify)
     return store_json(await _view(info.id, caller, rooms))
 
 
@@ -101,8 +99,8 @@ async def modify_vector_store(store_id: str, body: ModifyStore, rooms: RoomsDep,
 async def delete_vector_store(store_id: str, rooms: RoomsDep, caller: CallerDep) -> Json:
     """That the vector store is gone. Its files stay."""
     info = await find_own_collection(store_id, caller, rooms)
-    await blocking(rooms, partial(rooms.library.delete, info))
-    return deleted_json(info.id, "vector_store")
+    await rooms.blocking(rooms.library.delete, info)
+    return deleted_json(info.id, "vector_store.deleted")
 
 
 async def attachments(files: list[AttachFile], caller: Caller, rooms: Rooms) -> list[NewAttachment]:
@@ -121,4 +119,4 @@ async def attachments(files: list[AttachFile], caller: Caller, rooms: Rooms) -> 
 
 async def _view(store_id: str, caller: Caller, rooms: Rooms) -> StoreView:
     info = await find_collection(store_id, caller, rooms)
-    return await blocking(rooms, partial(rooms.library.view, info))
+    return await rooms.blocking(rooms.library.view, info)

@@ -6,6 +6,11 @@ from rag.types import CallDelta, Citation, Hit, Shown, ToolCall, Usage
 Json = dict[str, object]
 
 
+def deleted_json(object_id: str, kind: str) -> Json:
+    """That an object is gone."""
+    return {"id": object_id, "object": kind, "deleted": True}
+
+
 def usage_json(usage: Usage) -> Json:
     """Token counts. `cached_tokens` is what the engine reported: 0 is measured, null unknown."""
     return {

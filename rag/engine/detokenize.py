@@ -7,9 +7,8 @@ from tokenizers.decoders import DecodeStream
 
 from rag.types import Delta, Tokens
 
-_TAIL = (
-    7  # prompt tokens before an answer that may change how its first ones read; vLLM takes 5, and 2 for control ones
-)
+# Prompt tokens before an answer that may change how its first ones read; vLLM takes 5, and 2 for control ones.
+_TAIL = 7
 _LARGEST = 2**32 - 1  # what the library takes for an id; those that the vocabulary lacks have no text
 _HALF = "\N{REPLACEMENT CHARACTER}"  # what it gives for bytes that are no character yet
 _NO_PREFIX = "Invalid prefix encountered"

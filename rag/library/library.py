@@ -132,7 +132,11 @@ class Library:
             None,
         )
         if found is None:
-            raise NotFound(f"No file {file_id!r} found in vector store {info.id!r}.", param="file_id")
+            raise NotFound(
+                f"No file {file_id!r} found in vector store {info.id!r}. GET /v1/vector_stores/{info.id}/files lists "
+                "what there is.",
+                param="file_id",
+            )
         return found
 
     def text(self, info: CollectionInfo, file_id: str) -> str:
@@ -218,8 +222,9 @@ class Library:
 
     def files_of(self, chunks: Iterable[Chunk], generation: Generation) -> dict[ChunkId, SourceFile]:
         """The file that each of a generation's chunks is of."""
-        attributes = self.shelf.attachments.attributes(generation.info.id)
         listed = {chunk.id: generation.file_of(chunk) for chunk in chunks}
+        file_ids = {file.file_id for file in listed.values()}
+        attributes = self.shelf.attachments.attributes(generation.info.id, file_ids)
         return {
             chunk_id: SourceFile(id=file.file_id, name=file.name, attributes=attributes.get(file.file_id, {}))
             for chunk_id, file in listed.items()

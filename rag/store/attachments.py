@@ -121,11 +121,16 @@ class Attachments:
             ).fetchone()
         return read_attachment(row) if row else None
 
-    def attributes(self, store: CollectionId) -> dict[FileId, dict[str, Scalar]]:
-        """The attributes of a vector store's files that have some."""
+    def attributes(
+        self, store: CollectionId, file_ids: Iterable[FileId] | None = None
+    ) -> dict[FileId, dict[str, Scalar]]:
+        """The attributes of a vector store's files that have some. file_ids: of these alone."""
+        wanted = None if file_ids is None else json.dumps(list(file_ids))
+        only = "" if wanted is None else " AND file IN (SELECT value FROM json_each(:wanted))"
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT file, attributes FROM attachment WHERE store = ? AND attributes > ''", (store,)
+                f"SELECT file, attributes FROM attachment WHERE store = :store AND attributes > ''{only}",  # noqa: S608 - ours
+                {"store": store, "wanted": wanted},
             )
             return {FileId(file): json.loads(attributes) for file, attributes in rows}
 

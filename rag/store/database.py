@@ -13,17 +13,25 @@ _BUSY_S = 30.0
 
 
 class Database:
-    """Transactions on one file. What SQLite says of the disk becomes a `CorpusError`."""
+    """Transactions on one file. What SQLite says of the disk becomes a `CorpusError`. Any thread may call."""
 
-    def __init__(self, data_dir: Path, name: str, schema: str) -> None:
+    def __init__(self, data_dir: Path, name: str, schema: str, *, cure: str, is_private: bool = False) -> None:
         """Open or create `name` in `data_dir`.
 
-        schema: statements that create what is not there.
+        schema: statements that create what is not there, and pragmas that are other than here. cure: what to do when
+        the file is damaged, a sentence. is_private: only its owner may read the file.
         """
         mark_format(data_dir)
         self._file = data_dir / name
+        self._cure = cure
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(self._file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        with self._errors():
+            self._file.parent.mkdir(exist_ok=True)
+            if is_private:  # before SQLite makes it for everyone; its side files take their rights from this one
+                self._file.touch(mode=0o600)
+            self._connection = sqlite3.connect(
+                self._file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
         self._connection.row_factory = sqlite3.Row
         try:
             with self._errors():
@@ -61,12 +69,9 @@ class Database:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             raise CorpusError(
                 f"The database {str(self._file)!r} cannot be used: {error}. Free disk space or check its rights."
             ) from error
         except sqlite3.DatabaseError as error:
-            raise CorpusError(
-                f"The database {str(self._file)!r} is damaged: {error}. Restore it from a copy, or move it away: "
-                "uploads then have to be made again, what `rag ingest` put in stays."
-            ) from error
+            raise CorpusError(f"The database {str(self._file)!r} is damaged: {error}. {self._cure}") from error

@@ -1,18 +1,15 @@
 """API keys in a file of their own: what each may do, and the hash of its secret. No secret is ever written."""
 
 import json
-import os
 import sqlite3
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from rag.errors import CorpusError
-from rag.store.layout import mark_format
+from rag.store.database import Database
 
-_BUSY_S = 10.0
 _SCHEMA = """
+PRAGMA synchronous = FULL; -- a key that was revoked stays so through a power cut
 CREATE TABLE IF NOT EXISTS keys (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
@@ -73,9 +70,9 @@ class KeyStore:
 
     def __init__(self, data_dir: Path) -> None:
         """Nothing is touched yet."""
-        self._file = data_dir / "keys.db"
+        self._data_dir = data_dir
         self._lock = threading.Lock()
-        self._opened: sqlite3.Connection | None = None
+        self._opened: Database | None = None
 
     def add(self, record: KeyRecord) -> None:
         """Nothing; the key is stored."""
@@ -91,29 +88,31 @@ class KeyStore:
             record.created,
             record.revoked,
         )
-        self._execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        with self._database().writing() as connection:
+            connection.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def digest(self, key_id: str) -> bytes | None:
         """The hash of the key's secret."""
-        rows = self._execute("SELECT secret_sha256 FROM keys WHERE id = ?", (key_id,))
+        rows = self._rows("SELECT secret_sha256 FROM keys WHERE id = ?", (key_id,))
         return rows[0][0] if rows else None
 
     def find(self, key_id: str) -> KeyRecord | None:
         """The key of this id, whatever has become of it."""
-        rows = self._execute("SELECT * FROM keys WHERE id = ?", (key_id,))
+        rows = self._rows("SELECT * FROM keys WHERE id = ?", (key_id,))
         return _record(rows[0]) if rows else None
 
     def all(self) -> tuple[KeyRecord, ...]:
         """Every key, the oldest first."""
-        return tuple(map(_record, self._execute("SELECT * FROM keys ORDER BY created, rowid")))
+        return tuple(map(_record, self._rows("SELECT * FROM keys ORDER BY created, rowid")))
 
     def has_any(self) -> bool:
         """Whether there ever was a key: one that was revoked or has expired counts."""
-        return bool(self._execute("SELECT 1 FROM keys LIMIT 1"))
+        return bool(self._rows("SELECT 1 FROM keys LIMIT 1"))
 
     def revoke(self, key_id: str, when: int) -> None:
         """Nothing; the key is revoked. One that was before keeps its time."""
-        self._execute("UPDATE keys SET revoked = ? WHERE id = ? AND revoked IS NULL", (when, key_id))
+        with self._database().writing() as connection:
+            connection.execute("UPDATE keys SET revoked = ? WHERE id = ? AND revoked IS NULL", (when, key_id))
 
     def close(self) -> None:
         """Nothing; the file is closed until the next call."""
@@ -122,34 +121,20 @@ class KeyStore:
                 self._opened.close()
                 self._opened = None
 
-    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        try:
-            with self._lock:
-                return self._connection().execute(statement, values).fetchall()
-        except (sqlite3.Error, OSError) as error:
-            raise CorpusError(
-                f"The keys {str(self._file)!r} cannot be used: {error}. Free disk space, check the file's rights, or "
-                "put a copy of it back."
-            ) from error
+    def _rows(self, statement: str, values: tuple[object, ...] = ()) -> list[sqlite3.Row]:
+        with self._database().reading() as connection:
+            return connection.execute(statement, values).fetchall()
 
-    def _connection(self) -> sqlite3.Connection:
-        if self._opened is None:
-            mark_format(self._file.parent)
-            # Before SQLite does, which would let others read it; its side files take their rights from this one.
-            os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
-            opened = sqlite3.connect(self._file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            try:
-                opened.execute("PRAGMA journal_mode = WAL")
-                opened.execute(_SCHEMA)
-            except sqlite3.Error:
-                opened.close()
-                raise
-            self._opened = opened
-        return self._opened
+    def _database(self) -> Database:
+        with self._lock:
+            if self._opened is None:
+                self._opened = Database(
+                    self._data_dir, "keys.db", _SCHEMA, cure="Put a copy of it back.", is_private=True
+                )
+            return self._opened
 
 
-# Any: columns of SQLite, whose kinds the table declares.
-def _record(row: tuple[Any, ...]) -> KeyRecord:
+def _record(row: sqlite3.Row) -> KeyRecord:
     key_id, name, group, secret_sha256, collections, scopes, limits, expires_at, created, revoked = row
     grants = None if collections is None else tuple(Grant(name=each[0], id=each[1]) for each in json.loads(collections))
     return KeyRecord(

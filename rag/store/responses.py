@@ -2,21 +2,21 @@
 
 import json
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.errors import CorpusError
-from rag.store.layout import mark_format
+from rag.store.database import Database
 
 Item = dict[str, object]
 
-_BUSY_S = 10.0
 _DAY_S = 24 * 60 * 60
 _TRIM_EVERY = 100
+_CURE = "Restore it from a copy, or delete it: clients then lose the responses that they may come back to."
 _SCHEMA = """
+PRAGMA foreign_keys = ON;
+PRAGMA secure_delete = ON;
 CREATE TABLE IF NOT EXISTS responses (
     id TEXT PRIMARY KEY, access_group TEXT NOT NULL, previous TEXT, kept_until REAL NOT NULL, body TEXT NOT NULL
 ) STRICT;
@@ -63,26 +63,13 @@ class ResponseStore:
         self, data_dir: Path, *, keep_days: float, capacity: int, now: Callable[[], float] = time.time
     ) -> None:
         """Open or create the file."""
-        mark_format(data_dir)
-        self._file = data_dir / "responses.db"
+        self._database = Database(data_dir, "responses.db", _SCHEMA, cure=_CURE, is_private=True)  # users' words
         self._keep_s = keep_days * _DAY_S
         self._capacity = capacity
         self._now = now
         self._n_written = 0
-        self._lock = threading.Lock()
-        try:
-            self._file.touch(mode=0o600)  # users' words; SQLite's other files follow it
-            self._connection = sqlite3.connect(
-                self._file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            self._connection.execute("PRAGMA secure_delete = ON")
-            self._connection.executescript(_SCHEMA)
-            self._trim()
-        except (sqlite3.Error, OSError) as error:
-            raise self._unusable(error) from error
+        with self._database.writing() as connection:
+            self._trim(connection)
 
     def put(self, response: StoredResponse) -> None:
         """Nothing; the response can be found, and what it continues is kept as long as it.
@@ -98,24 +85,18 @@ class ResponseStore:
             )
         ]
         body = json.dumps(response.body, ensure_ascii=False)
-        try:
-            with self._lock, self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.execute(
-                    "INSERT INTO responses VALUES (?, ?, ?, ?, ?)",
-                    (response.id, response.group, response.previous, kept_until, body),
-                )
-                self._connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", items)
-                self._connection.execute(
-                    _CONVERSATION + _KEEP,
-                    {**self._key(response.id, response.group), "kept_until": kept_until},
-                )
-                self._n_written += 1
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO responses VALUES (?, ?, ?, ?, ?)",
+                (response.id, response.group, response.previous, kept_until, body),
+            )
+            connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", items)
+            connection.execute(
+                _CONVERSATION + _KEEP, {**self._key(response.id, response.group), "kept_until": kept_until}
+            )
+            self._n_written += 1
             if self._n_written % _TRIM_EVERY == 0:
-                with self._lock:
-                    self._trim()
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
+                self._trim(connection)
 
     def get(self, response_id: str, group: str) -> StoredResponse | None:
         """The response; None when there is none for this group."""
@@ -133,67 +114,55 @@ class ResponseStore:
             "SELECT items.body FROM items JOIN responses ON responses.id = items.response WHERE items.id = ? "
             "AND access_group = ? AND kept_until > ? ORDER BY responses.rowid DESC LIMIT 1"
         )
-        try:
-            with self._lock:
-                row = self._connection.execute(query, (item_id, group, self._now())).fetchone()
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
+        with self._database.reading() as connection:
+            row = connection.execute(query, (item_id, group, self._now())).fetchone()
         return _item(row[0]) if row else None
 
     def delete(self, response_id: str, group: str) -> bool:
         """Whether there was such a response; it is gone, from the disk too."""
-        try:
-            with self._lock:
-                done = self._connection.execute(
-                    "DELETE FROM responses WHERE id = ? AND access_group = ? AND kept_until > ?",
-                    (response_id, group, self._now()),
-                )
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
+        with self._database.writing() as connection:
+            done = connection.execute(
+                "DELETE FROM responses WHERE id = ? AND access_group = ? AND kept_until > ?",
+                (response_id, group, self._now()),
+            )
+        with self._database.reading() as connection:  # outside of the transaction, or there is nothing to move
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return done.rowcount > 0
 
     def close(self) -> None:
         """Nothing; the file is closed."""
-        with self._lock:
-            self._connection.close()
+        self._database.close()
 
     def _read(self, response_id: str, group: str, select: str) -> tuple[StoredResponse, ...]:
-        try:
-            with self._lock:
-                rows = self._connection.execute(_CONVERSATION + select, self._key(response_id, group)).fetchall()
-                return tuple(self._stored(group, *row) for row in rows)
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-
-    def _stored(self, group: str, response_id: str, previous: str | None, body: str) -> StoredResponse:
-        query = "SELECT is_output, body FROM items WHERE response = ? ORDER BY position"
-        items = self._connection.execute(query, (response_id,)).fetchall()
-        return StoredResponse(
-            id=response_id,
-            group=group,
-            previous=previous,
-            body=_item(body),
-            input=_items(text for is_output, text in items if not is_output),
-            output=_items(text for is_output, text in items if is_output),
-        )
+        with self._database.reading() as connection:
+            rows = connection.execute(_CONVERSATION + select, self._key(response_id, group)).fetchall()
+            return tuple(_stored(connection, group, *row) for row in rows)
 
     def _key(self, response_id: str, group: str) -> dict[str, object]:
         return {"id": response_id, "access_group": group, "now": self._now()}
 
-    def _trim(self) -> None:
-        self._connection.execute("DELETE FROM responses WHERE kept_until <= ?", (self._now(),))
-        self._connection.execute(
+    def _trim(self, connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM responses WHERE kept_until <= ?", (self._now(),))
+        connection.execute(
             "DELETE FROM responses WHERE id IN "
             "(SELECT id FROM responses ORDER BY kept_until DESC, rowid DESC LIMIT -1 OFFSET ?)",
             (self._capacity,),
         )
 
-    def _unusable(self, error: Exception) -> CorpusError:
-        return CorpusError(
-            f"The stored responses {str(self._file)!r} cannot be used: {error}. Free disk space and check its rights, "
-            "or delete it: clients then lose the responses that they may come back to."
-        )
+
+def _stored(
+    connection: sqlite3.Connection, group: str, response_id: str, previous: str | None, body: str
+) -> StoredResponse:
+    query = "SELECT is_output, body FROM items WHERE response = ? ORDER BY position"
+    items = connection.execute(query, (response_id,)).fetchall()
+    return StoredResponse(
+        id=response_id,
+        group=group,
+        previous=previous,
+        body=_item(body),
+        input=_items(text for is_output, text in items if not is_output),
+        output=_items(text for is_output, text in items if is_output),
+    )
 
 
 def _item(text: str) -> Item:

@@ -10,6 +10,8 @@ from rag.store.facts import FactStore
 from rag.store.files import FileStore
 from rag.types import CollectionId
 
+_CURE = "Restore it from a copy, or move it away: uploads then have to be made again, what `rag ingest` put in stays."
+
 
 class Shelf:
     """The tables of one data directory. Calls block; any thread and process may call."""
@@ -17,7 +19,7 @@ class Shelf:
     def __init__(self, data_dir: Path) -> None:
         """Open or create the file."""
         schema = files.SCHEMA + attachments.SCHEMA + batches.SCHEMA + facts.SCHEMA
-        self._database = Database(data_dir, "files.db", schema)
+        self._database = Database(data_dir, "files.db", schema, cure=_CURE)
         self.files = FileStore(data_dir, self._database)
         self.attachments = Attachments(self._database)
         self.batches = Batches(self._database)

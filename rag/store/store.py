@@ -11,8 +11,9 @@ from filelock import FileLock, Timeout
 
 from rag.errors import CollectionBusy, ConfigError, CorpusError, NotFound
 from rag.store.draft import Draft
+from rag.store.folders import Folders, current_info, no_collection
 from rag.store.generation import Generation
-from rag.store.info import MANIFEST, CollectionInfo, damaged, read_info
+from rag.store.info import CollectionInfo
 from rag.store.layout import Folder, check_format, create_folder, mark_format
 from rag.types import DEFAULT_GROUP, Chunk, ChunkId, CollectionId, EmbeddingInfo
 
@@ -38,17 +39,14 @@ class Store:
         check_format(data_dir)
         self._data_dir = data_dir
         self._collections = data_dir / "collections"
+        self._folders = Folders(self._collections)
         self._lock = threading.RLock()
         self._open: dict[CollectionId, _Open] = {}
         self._replaced: list[_Open] = []
 
     def collections(self) -> tuple[CollectionInfo, ...]:
         """Every collection that has been published, by name."""
-        infos = []
-        for folder in self._folders():
-            with suppress(NotFound):  # never published, or deleted since the folder was listed
-                infos.append(self._info(folder))
-        return tuple(sorted(infos, key=lambda info: info.name))
+        return tuple(sorted(self._folders.infos(), key=lambda info: info.name))
 
     def collection(self, name_or_id: str, group: str | None = None) -> CollectionInfo:
         """The current state of one collection. group: only one that belongs to it counts.
@@ -56,7 +54,7 @@ class Store:
         Raises:
             NotFound: no collection has this name or id.
         """
-        return self._info(self._published(name_or_id, group))
+        return current_info(self._folders.published(name_or_id, group))
 
     @contextmanager
     def pin(self, name_or_id: str, group: str | None = None) -> Iterator[Generation]:
@@ -68,7 +66,7 @@ class Store:
             NotFound: no collection has this name or id.
             CorpusError: its files are damaged.
         """
-        pinned = self._acquire(self._published(name_or_id, group))
+        pinned = self._acquire(self._folders.published(name_or_id, group))
         try:
             yield pinned.generation
         finally:
@@ -91,7 +89,7 @@ class Store:
         self._collections.mkdir(exist_ok=True)
         folder = self._find_or_create(name, group)
         with _writing(folder, name):
-            last = self._info(folder) if folder.current() else None
+            last = current_info(folder) if folder.current() else None
             if last and last.chunks and last.embedding != embedding:
                 raise _other_model(last, embedding)
             try:
@@ -120,7 +118,7 @@ class Store:
         folder = create_folder(self._collections, new_id, name or new_id, group)
         with self.draft(folder.id, embedding) as draft:
             draft.publish(though_empty=True)
-        return self._info(folder)
+        return current_info(folder)
 
     def rename(self, name_or_id: str, name: str | None) -> CollectionInfo:
         """The collection under its new name; None: it is called as its id.
@@ -129,13 +127,13 @@ class Store:
             NotFound: no collection has this name or id.
             ConfigError: the name cannot be one.
         """
-        folder = self._published(name_or_id)
+        folder = self._folders.published(name_or_id)
         if name is not None:
             _check_name(name)
         folder.describe(replace(folder.description(), name=name or folder.id), folder.id)
         with self._lock:
             self._retire(folder.id)  # it is opened under the old name
-        return self._info(folder)
+        return current_info(folder)
 
     def delete(self, name_or_id: str) -> None:
         """Nothing; the collection is gone. Requests that have it pinned end undisturbed.
@@ -145,13 +143,13 @@ class Store:
         Raises:
             NotFound: no collection has this name or id.
         """
-        folder = self._find(name_or_id)
+        folder = self._folders.find(name_or_id)
         if folder is None:
-            raise _not_found(name_or_id)
+            raise no_collection(name_or_id)
         try:
             folder.mark_deleted()
         except FileNotFoundError:  # another process was quicker
-            raise _not_found(name_or_id) from None
+            raise no_collection(name_or_id) from None
         self._sweep()
         with self._lock:
             self._retire(folder.id)
@@ -182,7 +180,7 @@ class Store:
                 opened = self._open.get(folder.id)
                 if opened is None or opened.generation.number != number:
                     try:
-                        generation = Generation(folder, self._info(folder))
+                        generation = Generation(folder, current_info(folder))
                     except (CorpusError, FileNotFoundError):
                         if folder.current() == number:
                             raise
@@ -204,52 +202,15 @@ class Store:
             opened.generation.close()
             self._replaced.remove(opened)
 
-    def _folders(self) -> Iterator[Folder]:
-        if self._collections.is_dir():
-            folders = map(Folder, sorted(self._collections.glob("vs_*")))
-            yield from (folder for folder in folders if not folder.is_deleted())
-
     def _sweep(self) -> None:
         """Remove the files of deleted collections that nobody writes to."""
         for mark in self._collections.glob("vs_*/DELETED"):
             with suppress(CollectionBusy), _writing(Folder(mark.parent), mark.parent.name):
                 Folder(mark.parent).remove()
 
-    def _find(self, name_or_id: str, group: str | None = None) -> Folder | None:
-        folders = list(self._folders())
-        if group is not None:
-            folders = [folder for folder in folders if folder.description().group == group]
-        # By id first: that way a collection whose description is damaged can still be deleted.
-        by_id = next((folder for folder in folders if folder.id == name_or_id), None)
-        if by_id:
-            return by_id
-        named = [folder for folder in folders if folder.path.exists() and folder.description().name == name_or_id]
-        return min(named, key=_precedence, default=None)
-
-    def _published(self, name_or_id: str, group: str | None = None) -> Folder:
-        folder = self._find(name_or_id, group)
-        if folder is None or not folder.current():
-            raise _not_found(name_or_id)
-        return folder
-
-    def _info(self, folder: Folder) -> CollectionInfo:
-        for _ in range(_RETRIES):
-            number = folder.current()
-            if not number:
-                raise _not_found(folder.id)
-            try:
-                return read_info(folder, number)
-            except FileNotFoundError:
-                if folder.current() == number:
-                    raise damaged(folder.generation(number) / MANIFEST) from None
-            except CorpusError:
-                if folder.current():
-                    raise  # it is still there, so it is damaged
-        raise CorpusError(f"The collection {folder.id!r} is replaced faster than it can be read. Ingest less often.")
-
     def _find_or_create(self, name: str, group: str | None) -> Folder:
         with FileLock(self._collections / ".lock"):  # two first ingests must not make two collections of one name
-            found = self._find(name, group)
+            found = self._folders.find(name, group)
             if found is not None:
                 return found
             _check_name(name)
@@ -268,12 +229,6 @@ def _check_name(name: str) -> None:
         )
 
 
-def _precedence(folder: Folder) -> tuple[bool, str, str]:
-    """Of collections with one name the default group's first, then the oldest."""
-    description = folder.description()
-    return description.group != DEFAULT_GROUP, description.created, folder.id
-
-
 @contextmanager
 def _writing(folder: Folder, name: str) -> Iterator[None]:
     lock = FileLock(folder.path / "lock", timeout=0)
@@ -287,12 +242,6 @@ def _writing(folder: Folder, name: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _not_found(name_or_id: str) -> NotFound:
-    return NotFound(
-        f"There is no collection {name_or_id!r}. Make one with `rag ingest PATH -c NAME`.", code="collection_not_found"
-    )
 
 
 def _other_model(last: CollectionInfo, embedding: EmbeddingInfo) -> CorpusError:

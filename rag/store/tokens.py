@@ -1,18 +1,13 @@
 """Token arrays of chunks, per chat tokenizer. Content-addressed: an entry never changes and never gets stale."""
 
-import sqlite3
 import sys
-import threading
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rag.errors import CorpusError
-from rag.store.layout import mark_format
+from rag.store.database import Database
 from rag.types import Tokens
 
-_BUSY_S = 30.0
 _VARIABLES = 500
 _SCHEMA = "CREATE TABLE IF NOT EXISTS tokens (key TEXT PRIMARY KEY, ids BLOB NOT NULL) STRICT, WITHOUT ROWID"
 
@@ -22,24 +17,13 @@ class TokenStore:
 
     def __init__(self, data_dir: Path, fingerprint: str) -> None:
         """Open or create the file of the tokenizer with this fingerprint (letters and digits)."""
-        mark_format(data_dir)
-        self._file = data_dir / "tokens" / f"{fingerprint}.db"
-        self._file.parent.mkdir(exist_ok=True)
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(self._file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        try:
-            with self._use() as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.execute(_SCHEMA)
-        except CorpusError:
-            self._connection.close()
-            raise
+        name = f"tokens/{fingerprint}.db"
+        self._database = Database(data_dir, name, _SCHEMA, cure="Delete it; it is computed again.")
 
     def get(self, keys: Sequence[str]) -> dict[str, Tokens]:
         """The tokens of the keys that are stored."""
         found: dict[str, Tokens] = {}
-        with self._use() as connection:
+        with self._database.reading() as connection:
             for first in range(0, len(keys), _VARIABLES):
                 part = keys[first : first + _VARIABLES]
                 marks = ",".join("?" * len(part))
@@ -51,33 +35,12 @@ class TokenStore:
     def put(self, tokens: Mapping[str, Tokens]) -> None:
         """Nothing; the tokens are stored. A key that is there keeps what it has."""
         rows = [(key, _pack(ids)) for key, ids in tokens.items()]
-        with self._use() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                connection.executemany("INSERT OR IGNORE INTO tokens VALUES (?, ?)", rows)
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        with self._database.writing() as connection:
+            connection.executemany("INSERT OR IGNORE INTO tokens VALUES (?, ?)", rows)
 
     def close(self) -> None:
         """Nothing; the file is closed."""
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def _use(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._lock:
-                yield self._connection
-        except sqlite3.OperationalError as error:
-            raise CorpusError(
-                f"The token store {str(self._file)!r} cannot be used: {error}. Free disk space or check its rights."
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise CorpusError(
-                f"The token store {str(self._file)!r} is damaged: {error}. Delete it; it is computed again."
-            ) from error
+        self._database.close()
 
 
 def _pack(tokens: Tokens) -> bytes:

@@ -51,6 +51,17 @@ def test_calls_stand_beside_a_search(client) -> None:
     Response.model_validate_json(response.to_json(), strict=True)
 
 
+def test_the_tokens_of_functions_calls_and_their_results_are_counted(client) -> None:
+    call = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '{"place": "Oslo"}'}
+    result = {"type": "function_call_output", "call_id": "call_1", "output": "It is raining in Oslo."}
+    items = [{"role": "user", "content": QUESTION}, call, result]
+
+    counted = client.responses.input_tokens.count(model="tiny:plain", input=items, tools=[WEATHER])
+
+    used = client.responses.create(model="tiny:plain", input=items, tools=[WEATHER]).usage
+    assert counted.input_tokens == used.input_tokens
+
+
 def test_a_stream_of_calls_says_the_same(client) -> None:
     whole = client.responses.create(model="tiny", input=QUESTION, tools=[SEARCH, WEATHER])
     with client.responses.stream(model="tiny", input=QUESTION, tools=[SEARCH, WEATHER]) as stream:

@@ -1,6 +1,7 @@
 """Collections, generations and drafts: nothing is seen before it is published, and nothing published is lost."""
 
 import errno
+import os
 import resource
 import signal
 import subprocess
@@ -389,6 +390,29 @@ def test_a_renamed_collection_is_found_by_its_new_name_alone(store: Store) -> No
         store.collection("default")
     with pytest.raises(ConfigError):
         store.rename("other", "vs_mine")
+
+
+def test_what_another_process_changes_is_seen_at_once_however_old_the_collections_are(
+    store: Store, tmp_path: Path
+) -> None:
+    names = ("default", "kept", "renamed", "deleted")
+    for name in names:
+        publish(store, "a.md", name=name)
+        os.utime(store._collections / store.collection(name).id, (0, 0))
+    for _ in range(2):
+        assert {info.name: info.generation for info in store.collections()} == dict.fromkeys(names, 1)
+
+    other = Store(tmp_path / "data")
+    publish(other, "b.md")
+    other.rename("renamed", "new")
+    other.delete("deleted")
+    other.close()
+
+    assert {info.name: info.generation for info in store.collections()} == {"default": 2, "kept": 1, "new": 1}
+    assert store.collection("new").name == "new"
+    for gone in ("renamed", "deleted"):
+        with pytest.raises(NotFound):
+            store.collection(gone)
 
 
 def test_a_collection_deleted_under_its_writer_is_gone_at_once_and_not_made_again(store: Store, tmp_path: Path) -> None:

@@ -6,39 +6,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from rag.api.schemas.messages import ChatMessage
+from rag.api.schemas.rag_options import RagOptions
 from rag.api.schemas.sampling import SamplingFields, ServiceTier
 from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED
-from rag.api.schemas.text import Text
+from rag.api.schemas.text import Metadata, Text
 from rag.api.schemas.tools import MAX_TOOLS, Choice, ResponseFormat, ToolDefinition, read_choice, read_tools
 from rag.errors import InvalidRequest
-from rag.retrieve.filter import Filter, parse_filter
 from rag.types import Sampling, Tool, ToolChoice
 
 _MAX_MESSAGES = 2048
-
-Metadata = Annotated[
-    dict[Annotated[Text, Field(max_length=64)], Annotated[Text, Field(max_length=512)]], Field(max_length=16)
-]
-
-
-class RagOptions(BaseModel):
-    """Our extension of the request."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    collection: Text | None = None
-    top_k: StrictInt | None = Field(None, ge=1, le=1000)
-    mode: Literal["auto", "off"] = "auto"
-    include: list[Literal["context"]] = []
-    filter: dict[str, object] | None = None
-
-    def document_filter(self) -> Filter | None:
-        """Which documents the prompt may show.
-
-        Raises:
-            InvalidRequest: the filter is none.
-        """
-        return None if self.filter is None else parse_filter(self.filter, param="rag.filter")
 
 
 class CacheOptions(BaseModel):
@@ -157,10 +133,15 @@ class ChatRequest(SamplingFields):
                 code="invalid_parameter_combination",
             )
         if self.top_logprobs is not None and not self.logprobs:
-            raise InvalidRequest("top_logprobs is only allowed when logprobs is true.", param="top_logprobs")
+            raise InvalidRequest(
+                "top_logprobs is only allowed when logprobs is true. Set logprobs, or leave it out.",
+                param="top_logprobs",
+            )
         for name in ("tool_choice", "parallel_tool_calls"):
             if not self.tools and getattr(self, name) not in (None, "none", "auto"):
-                raise InvalidRequest(f"{name} is only allowed when tools are given.", param=name)
+                raise InvalidRequest(
+                    f"{name} is only allowed when tools are given. Send tools, or leave it out.", param=name
+                )
 
     def tools_and_choice(self) -> tuple[tuple[Tool, ...], ToolChoice]:
         """The tools, and which of them may or must be called.

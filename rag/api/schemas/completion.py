@@ -53,7 +53,7 @@ class CompletionRequest(SamplingFields):
         prompts = self.prompts()
         if not 1 <= len(prompts) <= _MAX_PROMPTS:
             raise InvalidRequest(
-                f"prompt has {len(prompts)} items; 1 to {_MAX_PROMPTS} are allowed.",
+                f"prompt has {len(prompts)} items; 1 to {_MAX_PROMPTS} are allowed. Send so many in one request.",
                 param="prompt",
                 code="invalid_value",
             )
@@ -63,7 +63,8 @@ class CompletionRequest(SamplingFields):
             bad = next((t for t in prompt if isinstance(t, int) and not 0 <= t < n_vocabulary), None)
             if bad is not None:
                 raise InvalidRequest(
-                    f"prompt[{index}] has the token id {bad}; the served model's are 0 to {n_vocabulary - 1}.",
+                    f"prompt[{index}] has the token id {bad}; the served model's are 0 to {n_vocabulary - 1}. "
+                    "Send the text, or ids of its own tokenizer.",
                     param="prompt",
                     code="invalid_value",
                 )

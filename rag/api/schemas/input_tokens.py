@@ -3,8 +3,10 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag.api.schemas.response_input import Input
+from rag.api.schemas.response_tools import ToolBody
 from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED
 from rag.api.schemas.text import Text
+from rag.api.schemas.tools import MAX_TOOLS
 from rag.errors import InvalidRequest
 
 
@@ -24,7 +26,12 @@ class InputTokensRequest(BaseModel):
     conversation: object = Field(
         None, description="Use previous_response_id: there are no conversation objects.", json_schema_extra=REFUSED
     )
-    tools: object = Field(None, description="A search adds no words of its own.", json_schema_extra=ACCEPTED)
+    tools: list[ToolBody] | None = Field(
+        None,
+        max_length=MAX_TOOLS,
+        description="Functions; a search adds no words of its own.",
+        json_schema_extra=SUPPORTED,
+    )
     tool_choice: object = Field(None, description="Changes no count.", json_schema_extra=ACCEPTED)
     parallel_tool_calls: object = Field(None, description="Changes no count.", json_schema_extra=ACCEPTED)
     text: object = Field(None, description="Changes no count.", json_schema_extra=ACCEPTED)

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, Tag
 
+from rag.api.schemas.json_schema import SchemaName, function_tool
 from rag.api.schemas.support import ACCEPTED, SUPPORTED
 from rag.api.schemas.text import Text
-from rag.api.schemas.tools import MAX_TOOLS, Name, check_schema
+from rag.api.schemas.tools import MAX_TOOLS
 from rag.errors import InvalidRequest
 from rag.types import Tool, ToolChoice
 
@@ -20,7 +21,7 @@ class FunctionTool(BaseModel):
     model_config = ConfigDict(extra="ignore")  # async, defer_loading and the like
 
     type: Literal["function"] = Field(description="The tool.", json_schema_extra=SUPPORTED)
-    name: Name = Field(description="What the model calls it by.", json_schema_extra=SUPPORTED)
+    name: SchemaName = Field(description="What the model calls it by.", json_schema_extra=SUPPORTED)
     description: Text | None = Field(None, description="When to call it.", json_schema_extra=SUPPORTED)
     parameters: dict[str, object] | None = Field(
         None, description="A JSON Schema of an object.", json_schema_extra=SUPPORTED
@@ -35,16 +36,7 @@ class FunctionTool(BaseModel):
         Raises:
             InvalidRequest: its schema is none of an object, or over a limit.
         """
-        parameters = self.parameters or {}
-        if parameters and parameters.get("type") != "object":
-            raise InvalidRequest(
-                f"{path}.parameters has the type {parameters.get('type')!r}. Arguments are an object: send a JSON "
-                "Schema with type = 'object'.",
-                param=f"{path}.parameters",
-                code="invalid_value",
-            )
-        check_schema(parameters, f"{path}.parameters")
-        return Tool(name=self.name, description=self.description or "", parameters=parameters)
+        return function_tool(self.name, self.description, self.parameters, f"{path}.parameters")
 
 
 class NamedTool(BaseModel):

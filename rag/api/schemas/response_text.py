@@ -1,12 +1,12 @@
 """The form that a response's text must have."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED
+from rag.api.schemas.json_schema import SchemaName, answer_format, check_schema
+from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED, missing
 from rag.api.schemas.text import Text
-from rag.api.schemas.tools import check_schema
 from rag.errors import InvalidRequest
 
 
@@ -18,9 +18,7 @@ class TextFormat(BaseModel):
     type: Literal["text", "json_object", "json_schema"] = Field(
         "text", description="Kind of the answer.", json_schema_extra=SUPPORTED
     )
-    name: Annotated[StrictStr, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")] | None = Field(
-        None, description="Name of the schema.", json_schema_extra=SUPPORTED
-    )
+    name: SchemaName | None = Field(None, description="Name of the schema.", json_schema_extra=SUPPORTED)
     json_schema: dict[str, object] | None = Field(
         None, alias="schema", description="The answer is JSON of this schema.", json_schema_extra=SUPPORTED
     )
@@ -55,20 +53,11 @@ class TextOptions(BaseModel):
         if self.format.type == "json_schema":
             for name, value in (("name", self.format.name), ("schema", self.format.json_schema)):
                 if value is None:
-                    raise InvalidRequest(
-                        f"Missing required parameter: 'text.format.{name}'.",
-                        param=f"text.format.{name}",
-                        code="missing_required_parameter",
-                    )
+                    raise missing(f"text.format.{name}")
 
     def response_format(self) -> dict[str, object] | None:
         """The same as chat completions say it; None: any text."""
-        if self.format.type == "text":
-            return None
-        if self.format.type == "json_object":
-            return {"type": "json_object"}
-        schema = {"name": self.format.name, "schema": self.format.json_schema, "strict": self.format.strict}
-        return {"type": "json_schema", "json_schema": schema}
+        return answer_format(self.format.type, self.format.name, self.format.json_schema)
 
     def echo(self) -> dict[str, object]:
         """The options as the response repeats them."""

@@ -4,14 +4,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
-from rag.api.schemas.chat import Metadata, RagOptions
+from rag.api.schemas.rag_options import RagOptions
 from rag.api.schemas.response_functions import Choice, FunctionTool, read_choice
 from rag.api.schemas.response_input import Input
 from rag.api.schemas.response_text import TextOptions
 from rag.api.schemas.response_tools import ToolBody, Tools, read_tools
-from rag.api.schemas.sampling import ServiceTier, refuse_unsupported
+from rag.api.schemas.sampling import ServiceTier, check_stream_options, refuse_unsupported
 from rag.api.schemas.support import ACCEPTED, REFUSED, SUPPORTED
-from rag.api.schemas.text import Text
+from rag.api.schemas.text import Metadata, Text
 from rag.api.schemas.tools import MAX_TOOLS
 from rag.errors import InvalidRequest
 from rag.types import Sampling, ToolChoice
@@ -111,7 +111,9 @@ class ResponseRequest(BaseModel):
     prompt_cache_retention: Text | None = Field(
         None, description="Keys and values stay as long as the engine has room.", json_schema_extra=ACCEPTED
     )
-    service_tier: ServiceTier | None = Field(None, description="There is one tier.", json_schema_extra=ACCEPTED)
+    service_tier: ServiceTier | None = Field(
+        None, description="There is one tier: the answer says `default`.", json_schema_extra=SUPPORTED
+    )
 
     truncation: Literal["auto", "disabled"] | None = Field(
         None,
@@ -150,8 +152,7 @@ class ResponseRequest(BaseModel):
                 code="unsupported_value",
             )
         self.text.check()
-        if self.stream_options and not self.stream:
-            raise InvalidRequest("stream_options is only allowed when stream is true.", param="stream_options")
+        check_stream_options(stream=self.stream, given=self.stream_options is not None)
         tools = self.read_tools()
         if tools.search and self.rag.collection:
             raise InvalidRequest(

@@ -14,6 +14,8 @@ _MAX_STOPS = 4
 _MAX_STOP_CHARS = 500
 _MAX_BIASES = 1024
 
+ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
+
 
 class StreamOptions(BaseModel):
     """What a stream carries beside text."""
@@ -102,8 +104,7 @@ class SamplingFields(BaseModel):
             InvalidRequest: one is out of place.
         """
         refuse_unsupported(self)
-        if self.stream_options and not self.stream:
-            raise InvalidRequest("stream_options is only allowed when stream is true.", param="stream_options")
+        check_stream_options(stream=self.stream, given=self.stream_options is not None)
         for token in self.logit_bias or {}:
             if not (token.isascii() and token.isdecimal() and int(token) < n_vocabulary):
                 raise InvalidRequest(
@@ -137,6 +138,18 @@ class SamplingFields(BaseModel):
         )
 
 
+def check_stream_options(*, stream: bool | None, given: bool) -> None:
+    """Refuse options of a stream for an answer that is none.
+
+    Raises:
+        InvalidRequest: there are some.
+    """
+    if given and not stream:
+        raise InvalidRequest(
+            "stream_options is only allowed when stream is true. Set stream, or leave it out.", param="stream_options"
+        )
+
+
 def refuse_unsupported(body: BaseModel) -> None:
     """Refuse a field that asks for what the service does not do; `harmless` values ask for nothing.
 
@@ -154,6 +167,3 @@ def refuse_unsupported(body: BaseModel) -> None:
                 param=name,
                 code="unsupported_value",
             )
-
-
-ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]

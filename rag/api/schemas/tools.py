@@ -1,20 +1,17 @@
 """The tools of a chat request, and the shape of its answer."""
 
-import json
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from rag.api.schemas.json_schema import SchemaName, answer_format, check_schema, function_tool
+from rag.api.schemas.support import missing
 from rag.api.schemas.text import Text
 from rag.errors import InvalidRequest
 from rag.types import Tool, ToolChoice
 
 MAX_TOOLS = 128
-_MAX_SCHEMA_BYTES = 64 * 1024
-_MAX_SCHEMA_DEPTH = 64
-
-Name = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
 
 class _Strict(BaseModel):
@@ -24,7 +21,7 @@ class _Strict(BaseModel):
 class FunctionDefinition(_Strict):
     """A function that the client can run."""
 
-    name: Name
+    name: SchemaName
     description: Text | None = None
     parameters: dict[str, object] | None = None
     strict: StrictBool | None = None  # arguments follow the schema anyway wherever a call is required
@@ -41,7 +38,7 @@ class ToolDefinition(_Strict):
 class NamedFunction(_Strict):
     """The name of a function."""
 
-    name: Name
+    name: SchemaName
 
 
 class NamedTool(_Strict):
@@ -71,7 +68,7 @@ Choice = Literal["none", "auto", "required"] | NamedTool | AllowedToolsChoice
 class JsonSchemaFormat(_Strict):
     """The schema of an answer."""
 
-    name: Name
+    name: SchemaName
     description: Text | None = None
     schema_: dict[str, object] | None = Field(None, alias="schema")
     strict: StrictBool | None = None  # every answer follows its schema
@@ -89,20 +86,12 @@ class ResponseFormat(_Strict):
         Raises:
             InvalidRequest: the schema is missing, or over a limit.
         """
-        if self.type == "text":
-            return None
-        if self.type == "json_object":
-            return {"type": "json_object"}
+        if self.type != "json_schema":
+            return answer_format(self.type, None, None)
         if self.json_schema is None or self.json_schema.schema_ is None:
-            missing = "response_format.json_schema" + (".schema" if self.json_schema else "")
-            raise InvalidRequest(
-                f"Missing required parameter: {missing!r}.", param=missing, code="missing_required_parameter"
-            )
+            raise missing("response_format.json_schema" + (".schema" if self.json_schema else ""))
         check_schema(self.json_schema.schema_, "response_format.json_schema.schema")
-        return {
-            "type": "json_schema",
-            "json_schema": {"name": self.json_schema.name, "schema": self.json_schema.schema_},
-        }
+        return answer_format(self.type, self.json_schema.name, self.json_schema.schema_)
 
 
 def read_tools(definitions: Sequence[ToolDefinition]) -> tuple[Tool, ...]:
@@ -121,27 +110,15 @@ def read_tools(definitions: Sequence[ToolDefinition]) -> tuple[Tool, ...]:
                 code="unsupported_value",
             )
         if function is None:
-            raise InvalidRequest(
-                f"Missing required parameter: '{param}.function'.",
-                param=f"{param}.function",
-                code="missing_required_parameter",
-            )
+            raise missing(f"{param}.function")
         if function.name in tools:
             raise InvalidRequest(
                 f"{param}.function.name = {function.name!r} is another tool's as well. Give each a name of its own.",
                 param=f"{param}.function.name",
                 code="invalid_value",
             )
-        parameters = function.parameters or {}
-        if parameters and parameters.get("type") != "object":
-            raise InvalidRequest(
-                f"{param}.function.parameters has the type {parameters.get('type')!r}. Arguments are an object: send "
-                "a JSON Schema with type = 'object'.",
-                param=f"{param}.function.parameters",
-                code="invalid_value",
-            )
-        check_schema(parameters, f"{param}.function.parameters")
-        tools[function.name] = Tool(name=function.name, description=function.description or "", parameters=parameters)
+        where = f"{param}.function.parameters"
+        tools[function.name] = function_tool(function.name, function.description, function.parameters, where)
     return tuple(tools.values())
 
 
@@ -172,32 +149,3 @@ def read_choice(choice: Choice | None, tools: Sequence[Tool], *, parallel: bool)
             "tool_choice = 'required' needs tools to choose from. Send some.", param="tool_choice", code="invalid_value"
         )
     return ToolChoice(mode=mode, names=names, parallel=parallel)
-
-
-def check_schema(schema: dict[str, object], param: str) -> None:
-    """Refuse a JSON Schema that is too large for a grammar to be made of it.
-
-    Raises:
-        InvalidRequest: it is.
-    """
-    depth = _depth(schema)
-    if depth > _MAX_SCHEMA_DEPTH or len(json.dumps(schema)) > _MAX_SCHEMA_BYTES:
-        raise InvalidRequest(
-            f"{param} is {depth} levels deep or has more than {_MAX_SCHEMA_BYTES} bytes; the limit is "
-            f"{_MAX_SCHEMA_DEPTH} levels. Make it simpler.",
-            param=param,
-            code="invalid_value",
-        )
-
-
-def _depth(schema: object) -> int:
-    deepest, level = 0, [schema]
-    while level:
-        deepest += 1
-        level = [
-            child
-            for value in level
-            if isinstance(value, dict | list)
-            for child in (value.values() if isinstance(value, dict) else value)
-        ]
-    return deepest
