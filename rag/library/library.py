@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -95,6 +96,8 @@ class Library:
         """The vector store as a whole."""
         facts = self.shelf.facts.get(info.id)
         statuses = [each.status for each in self.shelf.attachments.of_store(info.id)]
+        with suppress(NotFound):  # deleted meanwhile
+            info = self.store.collection(info.id)  # behind the statuses: what they say is done is then counted
         if all(status is FileStatus.COMPLETED for status in statuses):
             counts = count(()) | {FileStatus.COMPLETED: info.documents}
         else:
