@@ -120,8 +120,6 @@ async def _prompt(
 def _allowed(ask: Ask, generation: Generation, rooms: Rooms) -> frozenset[int] | None:
     """The chunks that the prompt may show; None: all. Blocks."""
     rooms.library.used(generation.info.id)
-    if ask.filter is None:
-        return None
     return rooms.library.allowed(ask.filter, generation)
 
 

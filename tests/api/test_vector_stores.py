@@ -187,6 +187,29 @@ def test_a_detached_file_is_found_no_more_and_stays_a_file(client, animals) -> N
         client.vector_stores.files.retrieve(file_id, vector_store_id=animals.id)
 
 
+def test_what_is_being_detached_is_neither_found_nor_shown(client, animals, data_dir) -> None:
+    writer = Store(data_dir)
+    with writer.draft(animals.id, FakeEncoder().info):  # the indexer has to wait, and the file stays in the index
+        file = next(each for each in client.vector_stores.files.list(animals.id))
+        name = client.files.retrieve(file.id).filename
+        assert name in _shown(client, animals.id)
+        client.vector_stores.files.delete(file.id, vector_store_id=animals.id)
+        assert name not in found(client, animals.id)
+        assert len(_shown(client, animals.id)) == 2
+        assert name not in _shown(client, animals.id)
+    writer.close()
+
+
+def _shown(client: OpenAI, store_id: str) -> set[str]:
+    """The documents that stand in the prompt of a question."""
+    answer = client.chat.completions.create(
+        model="tiny",
+        messages=[{"role": "user", "content": "What eats?"}],
+        extra_body={"rag": {"collection": store_id, "include": ["context"]}},
+    )
+    return {each["document"] for each in answer.model_extra["rag"]["context"]}
+
+
 def test_a_deleted_file_leaves_its_vector_stores(client, animals) -> None:
     file_id = next(iter(client.vector_stores.files.list(animals.id))).id
     client.files.delete(file_id)
