@@ -8,17 +8,12 @@ from rag.api import (
     completions,
     embeddings,
     errors,
-    file_batches,
     files,
     health,
-    input_tokens,
     models,
     openapi,
     responses,
     sources,
-    stored_responses,
-    vector_search,
-    vector_store_files,
     vector_stores,
     warm,
 )
@@ -32,23 +27,10 @@ def create_app(state: State) -> FastAPI:
     """The application over `state`, whose rooms may open later."""
     app = FastAPI(title="prefixrag", version=rag.__version__, redoc_url=None, responses=openapi.ERRORS)
     app.state.service = state
-    for module in (
-        chat,
-        completions,
-        responses,
-        input_tokens,
-        stored_responses,
-        embeddings,
-        models,
-        sources,
-        warm,
-        health,
-    ):
+    for module in (chat, completions, responses, embeddings, models, vector_stores, sources, warm, health):
         app.include_router(module.router)
-    for room in (files, vector_stores, vector_store_files, file_batches):
-        app.include_router(room.reading)
-        app.include_router(room.changing)
-    app.include_router(vector_search.router)
+    app.include_router(files.reading)
+    app.include_router(files.changing)
     errors.install(app)
     openapi.install(app)
     app.add_middleware(Metering, state=state)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rag.api import sse
-from rag.api.response_events import ResponseHead, ResponseWriter
+from rag.api.responses.events import ResponseHead, ResponseWriter
 from rag.ask import Choice, Event, Found, Piece, Report, Reuse
 from rag.types import (
     Anchor,

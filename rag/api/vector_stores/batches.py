@@ -7,9 +7,9 @@ from rag.api.body import JsonRoute
 from rag.api.paging import PagingDep
 from rag.api.schemas.vector_stores import CreateBatch
 from rag.api.state import RoomsDep
-from rag.api.vector_store_files import Wanted, page_of, poll_again
-from rag.api.vector_store_wire import batch_json
-from rag.api.vector_stores import attachments
+from rag.api.vector_stores.files import Wanted, page_of, poll_again
+from rag.api.vector_stores.routes import attachments
+from rag.api.vector_stores.wire import batch_json
 from rag.api.wire import Json
 from rag.auth import Caller, Scope
 from rag.errors import NotFound

@@ -10,8 +10,8 @@ from rag.api.body import JsonRoute
 from rag.api.paging import PagingDep
 from rag.api.schemas.vector_stores import AttachFile, UpdateFile
 from rag.api.state import RoomsDep
-from rag.api.vector_store_wire import member_json
-from rag.api.vector_stores import attachments
+from rag.api.vector_stores.routes import attachments
+from rag.api.vector_stores.wire import member_json
 from rag.api.wire import Json, deleted_json
 from rag.auth import Scope
 from rag.library import Member

@@ -14,9 +14,9 @@ from rag.api import sse
 from rag.api.access import CallerDep, CollectionHeader, requires
 from rag.api.body import JsonRoute
 from rag.api.logprobs import response_logprobs
-from rag.api.response_ask import Asked, asked, names_input
-from rag.api.response_events import ResponseHead, ResponseWriter
-from rag.api.response_items import new_id
+from rag.api.responses.ask import Asked, asked, names_input
+from rag.api.responses.events import ResponseHead, ResponseWriter
+from rag.api.responses.items import new_id
 from rag.api.schemas.responses import RESULTS, ResponseRequest
 from rag.api.state import RoomsDep
 from rag.api.wire import Json

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rag.api.response_items import without_results
-from rag.api.response_open import OpenCall, OpenMessage
-from rag.api.response_wire import annotation_json, search_json, text_json, usage_json
+from rag.api.responses.items import without_results
+from rag.api.responses.open import OpenCall, OpenMessage
+from rag.api.responses.wire import annotation_json, search_json, text_json, usage_json
 from rag.api.wire import Json, rag_json
 from rag.ask import Event, Found, Report
 from rag.types import CallDelta, Citation, Logprob

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from rag.api.access import CallerDep, requires
 from rag.api.body import JsonRoute
 from rag.api.names import chat_model
-from rag.api.response_conversation import conversation
+from rag.api.responses.conversation import conversation
 from rag.api.schemas.input_tokens import InputTokensRequest
 from rag.api.schemas.response_tools import read_tools
 from rag.api.state import RoomsDep

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rag.api.response_items import check_calls, input_items, messages_of
+from rag.api.responses.items import check_calls, input_items, messages_of
 from rag.api.schemas.input_tokens import InputTokensRequest
 from rag.api.schemas.responses import ResponseRequest
 from rag.api.wire import Json

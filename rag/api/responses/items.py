@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
-from rag.api.response_wire import call_json
+from rag.api.responses.wire import call_json
 from rag.api.schemas.response_input import Input, InputItem
 from rag.api.wire import Json
 from rag.errors import InvalidRequest

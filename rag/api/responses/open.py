@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from rag.api.response_wire import call_json, message_json, text_json
+from rag.api.responses.wire import call_json, message_json, text_json
 from rag.api.wire import Json
 
 

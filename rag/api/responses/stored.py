@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 
 from rag.api.access import CallerDep, requires
 from rag.api.paging import PagingDep
-from rag.api.response_items import without_results
+from rag.api.responses.items import without_results
 from rag.api.schemas.responses import RESULTS, Include
 from rag.api.schemas.support import ACCEPTED, REFUSED
 from rag.api.state import RoomsDep

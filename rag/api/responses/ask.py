@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rag.api.access import find_collection, visible_collections
 from rag.api.names import chat_model
-from rag.api.response_conversation import conversation
+from rag.api.responses.conversation import conversation
 from rag.api.schemas.response_functions import may_search
 from rag.api.schemas.response_tools import Tools
 from rag.api.schemas.responses import ResponseRequest

@@ -8,7 +8,7 @@ from rag.api.files import find_upload
 from rag.api.paging import PagingDep
 from rag.api.schemas.vector_stores import AttachFile, CreateStore, ModifyStore
 from rag.api.state import RoomsDep
-from rag.api.vector_store_wire import store_json
+from rag.api.vector_stores.wire import store_json
 from rag.api.wire import Json, deleted_json
 from rag.auth import Caller, Scope
 from rag.errors import InvalidRequest
