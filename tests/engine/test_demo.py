@@ -1,5 +1,6 @@
 """`make demo` with the embedded models, as a new user runs it."""
 
+import json
 import os
 import re
 import shutil
@@ -30,6 +31,9 @@ def test_the_demo_ends_in_cited_answers(tmp_path: Path) -> None:
     assert cited
     assert int(cited[1]) >= 1
     assert re.search(r"First token cold \d+ ms, warm \d+ ms: \d+ times sooner", done.stdout)
+    # Whoever asks it for no temperature gets its likeliest words.
+    (recommended,) = (tmp_path / "data").glob("models/*/generation_config.json")
+    assert json.loads(recommended.read_text())["temperature"] == 0.0
     left = [
         p.info["cmdline"]
         for p in psutil.process_iter(["cmdline"])
