@@ -124,7 +124,7 @@ def test_the_longest_prompt_that_fits_is_taken_and_the_next_refused(service) -> 
 def test_a_client_that_leaves_frees_the_engine(service) -> None:
     endless = {"2": -100}  # no end-of-turn token, so the answer would go on to its limit
     wait_until_idle(service)
-    finished = engine_metric(service, "vllm:request_success_total")
+    made = engine_metric(service, "vllm:generation_tokens_total")
     messages = [{"role": "user", "content": "Talk on."}]
     stream = service.client.chat.completions.create(
         model=f"{service.model}:plain", messages=messages, stream=True, max_tokens=8000, logit_bias=endless
@@ -133,7 +133,7 @@ def test_a_client_that_leaves_frees_the_engine(service) -> None:
         next(stream)
     stream.close()
     wait_until_idle(service)
-    assert engine_metric(service, "vllm:request_success_total") == finished  # vLLM does not count one that was aborted
+    assert engine_metric(service, "vllm:generation_tokens_total") - made < 7500  # of 8,000 that were asked for
 
 
 def wait_until_idle(service) -> None:
