@@ -24,10 +24,14 @@ class Anchor:
     heading: str | None = None  # path of headings, outermost first, joined by " > "
     line: int | None = None  # starts at 1, in the extracted text
     page: int | None = None  # starts at 1
+    slide: int | None = None  # starts at 1
+    sheet: str | None = None
+    cells: str | None = None  # a range of the sheet, as A2:D9
 
     def as_dict(self) -> dict[str, str | int]:
         """The fields that are set, as they stand in JSON."""
-        pairs = (("heading", self.heading), ("line", self.line), ("page", self.page))
+        names = ("heading", "line", "page", "slide", "sheet", "cells")
+        pairs = ((name, getattr(self, name)) for name in names)
         return {name: value for name, value in pairs if value is not None}
 
 
@@ -222,6 +226,16 @@ class Status(StrEnum):
     UNSUPPORTED = "unsupported"
 
 
+class Problem(StrEnum):
+    """Why a citation is `unsupported`."""
+
+    UNSUPPORTED = "unsupported_statement"  # the source does not say it
+    CONTRADICTED = "contradicted"  # the source says it with another number, date, name or negation
+    WRONG_DOCUMENT = "wrong_document"  # another document of the prompt says it
+    STITCHED = "stitched_quote"  # the words are the source's, put together from separate places
+    UNKNOWN_MARKER = "unknown_marker"  # nothing in the prompt has this number
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
     """A statement of the answer and the span of a document that supports it.
@@ -242,3 +256,4 @@ class Citation:
     source_end: int | None = None
     quote: str | None = None
     anchor: Anchor | None = None
+    problem: Problem | None = None  # of an unsupported one

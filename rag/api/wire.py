@@ -37,6 +37,8 @@ def annotation_json(citation: Citation, sources_url: str) -> Json:
             "source_start": citation.source_start,
             "source_end": citation.source_end,
             "status": citation.status.value,
+            "problem": citation.problem.value if citation.problem else None,
+            "found_by": "marker" if citation.marker else "alignment",
         },
     }
 
@@ -99,6 +101,8 @@ def _citation_json(citation: Citation, choice: int, sources_url: str) -> Json:
         "source_end": citation.source_end,
         "quote": citation.quote,
         "status": citation.status.value,
+        "problem": citation.problem.value if citation.problem else None,
+        "found_by": "marker" if citation.marker else "alignment",
         "url": sources_url + citation.chunk.id,
     }
 
