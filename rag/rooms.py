@@ -87,7 +87,7 @@ async def open_rooms(
         RagError: whatever keeps a room from opening.
     """
     async with AsyncExitStack() as stack:
-        store = Store(settings.data_dir)
+        store = Store(settings.data_dir, settings.index)
         stack.callback(store.close)
         shelf = Shelf(settings.data_dir)
         stack.callback(shelf.close)

@@ -129,6 +129,17 @@ class RetrieveSettings(_Section):
     )
 
 
+class IndexSettings(_Section):
+    """How vectors are kept: see docs/scale.md."""
+
+    exact_vectors: int = Field(
+        500_000, ge=0, description="Chunks of a collection up to which every vector is compared; above, lists are read."
+    )
+    memory_mib: int = Field(
+        1024, ge=16, description="Memory for the vectors of one collection in MiB; more are compressed to short codes."
+    )
+
+
 class PromptSettings(_Section):
     """What stands in a prompt."""
 
@@ -206,6 +217,7 @@ class Settings(BaseSettings):
     embedding: EmbeddingSettings = EmbeddingSettings()
     ingest: IngestSettings = IngestSettings()
     retrieve: RetrieveSettings = RetrieveSettings()
+    index: IndexSettings = IndexSettings()
     prompt: PromptSettings = PromptSettings()
     cache: CacheSettings = CacheSettings()
     responses: ResponsesSettings = ResponsesSettings()

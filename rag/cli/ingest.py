@@ -47,7 +47,7 @@ def ingest(
     settings = load_settings(data_dir, config).settings
     from rag.store import Store
 
-    store = Store(settings.data_dir)
+    store = Store(settings.data_dir, settings.index)
     try:
         before = _generation(store, collection, group)
         summary = _ingest(paths, collection, group, store, settings, prune=prune, dry_run=dry_run)

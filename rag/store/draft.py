@@ -8,12 +8,15 @@ from contextlib import contextmanager
 import numpy as np
 
 from rag.errors import CorpusError, NotFound
+from rag.settings import IndexSettings
 from rag.store import catalog
 from rag.store.catalog import Document, Known, Listed, NewChunk
-from rag.store.info import CATALOG, VECTORS, CollectionInfo, verify_files, write_manifest
+from rag.store.info import CATALOG, CollectionInfo, verify_files, write_manifest
 from rag.store.layout import Folder, sync
-from rag.store.vectors import VectorIndex, Vectors, write_index
+from rag.store.vectors import VectorIndex, Vectors, open_index, write_index
 from rag.types import EmbeddingInfo
+
+_BATCH = 65_536  # vectors of the last generation that are in memory at a time
 
 
 class Draft:
@@ -22,7 +25,9 @@ class Draft:
     Texts go to disk as they come. New vectors stay in memory until `publish`.
     """
 
-    def __init__(self, folder: Folder, last: CollectionInfo | None, embedding: EmbeddingInfo) -> None:
+    def __init__(
+        self, folder: Folder, last: CollectionInfo | None, embedding: EmbeddingInfo, index: IndexSettings
+    ) -> None:
         """Start from generation `last`, or from nothing.
 
         Raises:
@@ -31,6 +36,7 @@ class Draft:
         self._folder = folder
         self._last = last
         self._embedding = embedding
+        self._index = index
         self._number = (last.generation if last else 0) + 1
         self._path = folder.generations / f".tmp-{self._number}"
         self._old: VectorIndex | None = None
@@ -43,7 +49,7 @@ class Draft:
                 source = folder.generation(last.generation)
                 verify_files(source)
                 shutil.copyfile(source / CATALOG, self._path / CATALOG)
-                self._old = VectorIndex(source / VECTORS)
+                self._old = open_index(source)
             else:
                 catalog.create(self._path / CATALOG)
             self._connection = catalog.open_to_write(self._path / CATALOG)
@@ -137,11 +143,12 @@ class Draft:
         with _disk_errors(self._folder):
             documents, chunks = self.counts
             prefix_version = catalog.prefix_version(self._connection)
-            write_index(self._path / VECTORS, self._embedding.dimensions, self._parts())
+            names = write_index(self._path, self._parts, chunks, self._embedding.dimensions, self._index)
             self._connection.close()
             sync(self._path / CATALOG)
             write_manifest(
                 self._path,
+                files=(CATALOG, *names),
                 number=self._number,
                 documents=documents,
                 chunks=chunks,
@@ -181,7 +188,8 @@ class Draft:
         alive = [seq for (seq,) in self._connection.execute("SELECT seq FROM chunk ORDER BY seq")]
         old = [seq for seq in alive if seq < self._first_new]
         if self._old is not None:
-            yield old, self._old.vectors(old)
+            for first in range(0, len(old), _BATCH):
+                yield old[first : first + _BATCH], self._old.vectors(old[first : first + _BATCH])
         kept = set(alive)
         for seqs, vectors in self._new:
             rows = [row for row, seq in enumerate(seqs) if seq in kept]

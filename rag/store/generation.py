@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from rag.errors import CorpusError
 from rag.store import catalog
 from rag.store.catalog import Known, Listed
-from rag.store.info import CATALOG, VECTORS, CollectionInfo, damaged, verify_files
+from rag.store.info import CATALOG, CollectionInfo, damaged, verify_files
 from rag.store.layout import Folder
-from rag.store.vectors import VectorIndex, Vectors
+from rag.store.vectors import Vectors, open_index
 from rag.types import Chunk, ChunkId, FileId
 
 
@@ -17,7 +17,7 @@ class Generation:
     """What `Store.pin` yields. Every method may be called from any thread."""
 
     def __init__(self, folder: Folder, info: CollectionInfo) -> None:
-        """Check and open the files of generation `info.generation`; reads each of them once.
+        """Check and open the files of generation `info.generation`.
 
         Raises:
             CorpusError: a file is missing or damaged.
@@ -26,7 +26,7 @@ class Generation:
         verify_files(path)
         self.info = info
         self.number = info.generation
-        self._index = VectorIndex(path / VECTORS)
+        self._index = open_index(path)
         self._lock = threading.Lock()  # one connection, one user at a time
         self._ordered: tuple[Chunk, ...] | None = None
         self._files: dict[FileId, Listed] | None = None
@@ -44,7 +44,7 @@ class Generation:
             )
 
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> tuple[tuple[int, float], ...]:
-        """Up to `k` pairs of chunk number and cosine similarity, best first. Exact.
+        """Up to `k` pairs of chunk number and cosine similarity, best first.
 
         vector: float32 of shape (dimensions,), length 1. allowed: the chunks that may be found; None: all.
         """

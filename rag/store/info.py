@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from rag.types import CollectionId, EmbeddingInfo
 
 MANIFEST = "generation.json"
 CATALOG = "catalog.db"
-VECTORS = "vectors.faiss"
+_HASHED_AT_OPENING = 256 * 2**20  # bytes; reading more takes longer than a question may wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +29,23 @@ class CollectionInfo:
     generation: int  # starts at 1
     documents: int
     chunks: int
-    n_bytes: int  # of catalog and vectors on the disk
+    n_bytes: int  # on the disk
     prefix_version: str  # 16 hex digits; equal when the ordered chunks are
     embedding: EmbeddingInfo
 
 
 def write_manifest(
-    folder: Path, *, number: int, documents: int, chunks: int, prefix_version: str, embedding: EmbeddingInfo
+    folder: Path,
+    *,
+    files: Iterable[str],
+    number: int,
+    documents: int,
+    chunks: int,
+    prefix_version: str,
+    embedding: EmbeddingInfo,
 ) -> None:
-    """Nothing; `folder` then has a manifest with size and checksum of the catalog and the vectors."""
-    files = {}
-    for name in (CATALOG, VECTORS):
-        size, sha256 = _measure(folder / name)
-        files[name] = {"bytes": size, "sha256": sha256}
+    """Nothing; `folder` then has a manifest with size and checksum of these files."""
+    measured = {name: _measure(folder / name) for name in files}
     manifest = {
         "number": number,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -50,7 +54,7 @@ def write_manifest(
         "chunks": chunks,
         "prefix_version": prefix_version,
         "embedding": asdict(embedding),
-        "files": files,
+        "files": {name: {"bytes": size, "sha256": sha256} for name, (size, sha256) in measured.items()},
     }
     write_durably(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
@@ -83,17 +87,18 @@ def read_info(folder: Folder, number: int) -> CollectionInfo:
 
 
 def verify_files(generation: Path) -> None:
-    """Nothing, if catalog and vectors are byte for byte what was published. Reads both once.
+    """Nothing, if the files are what was published: of large ones the length, of the others every byte.
 
     Raises:
         CorpusError: one is missing, cut short or changed.
     """
     try:
         files: Mapping[str, Mapping[str, object]] = _parse(generation / MANIFEST)["files"]
-        for name in (CATALOG, VECTORS):
+        for name in (CATALOG, *files):
             expected = files[name]
             file = generation / name
-            if file.stat().st_size != expected["bytes"] or _measure(file)[1] != expected["sha256"]:
+            size = file.stat().st_size
+            if size != expected["bytes"] or (size <= _HASHED_AT_OPENING and _measure(file)[1] != expected["sha256"]):
                 raise damaged(file)
     except FileNotFoundError as error:
         raise damaged(Path(str(error.filename))) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rag.errors import CollectionBusy, ConfigError, CorpusError, NotFound
+from rag.settings import IndexSettings
 from rag.store.draft import Draft
 from rag.store.folders import Folders, current_info, no_collection
 from rag.store.generation import Generation
@@ -30,14 +31,15 @@ class _Open:
 class Store:
     """Readers pin a generation, one writer per collection drafts the next. Any thread may call."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Nothing is created before the first draft.
+    def __init__(self, data_dir: Path, index: IndexSettings | None = None) -> None:
+        """Nothing is created before the first draft. index: which kinds drafts write; None: the defaults.
 
         Raises:
             CorpusError: a newer version wrote `data_dir`.
         """
         check_format(data_dir)
         self._data_dir = data_dir
+        self._index = index or IndexSettings()
         self._collections = data_dir / "collections"
         self._folders = Folders(self._collections)
         self._lock = threading.RLock()
@@ -93,7 +95,7 @@ class Store:
             if last and last.chunks and last.embedding != embedding:
                 raise _other_model(last, embedding)
             try:
-                draft = Draft(folder, last, embedding)
+                draft = Draft(folder, last, embedding, self._index)
                 try:
                     yield draft
                 finally:

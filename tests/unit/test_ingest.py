@@ -252,7 +252,7 @@ def test_many_chunks_are_embedded_in_batches(store: Store, docs: Path, run: Run)
         chunks = generation.ordered_chunks()
         assert len(chunks) > 340
         for chunk, vector in zip(chunks, encoder.encode_documents([each.text for each in chunks]), strict=True):
-            assert dict(generation.search(vector, len(chunks)))[chunk.seq] == pytest.approx(1)
+            assert dict(generation.search(vector, len(chunks)))[chunk.seq] == pytest.approx(1, abs=1e-3)  # in 16 bits
 
 
 KILLED = """
