@@ -1,7 +1,7 @@
 """A plan carried out on a draft: read, chunk, embed, store."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -105,19 +105,22 @@ class Run:
             return _Waiting(document, tuple(NewChunk(start=s.start, end=s.end, anchor=a) for s, a in pairs))
         return None
 
-    def _store(self, waiting: Iterable[_Waiting]) -> None:
-        """Nothing; the documents are in the draft. Text that had a vector keeps it."""
-        with_old = [(each, dict(self._draft.vectors(each.document.root, each.document.path))) for each in waiting]
-        missing = dict.fromkeys(text for each, old in with_old for text in each.texts if text not in old)
-        vectors = dict(zip(missing, self._embed(list(missing)), strict=True))
-        for each, old in with_old:
-            rows = [old[text] if text in old else vectors[text] for text in each.texts]
-            self._draft.put(each.document, each.chunks, np.stack(rows))
+    def _store(self, waiting: Sequence[_Waiting]) -> None:
+        """Nothing; the documents are in the draft. Text that had a vector, in whatever document, keeps it."""
+        texts = dict.fromkeys(text for each in waiting for text in each.texts)
+        vectors = self._draft.vectors(texts)
+        missing = [text for text in texts if text not in vectors]
+        vectors |= zip(missing, self._embed(missing), strict=True)
+        for each in waiting:
+            self._draft.put(each.document, each.chunks, np.stack([vectors[text] for text in each.texts]))
 
-    def _embed(self, texts: list[str]) -> Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]:
+    def _embed(self, texts: Sequence[str]) -> Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]:
         self.n_embedded += len(texts)
         for first in range(0, len(texts), _BATCH_CHUNKS):
-            yield from self._encoder.encode_documents(texts[first : first + _BATCH_CHUNKS])
+            part = texts[first : first + _BATCH_CHUNKS]
+            vectors = self._encoder.encode_documents(part)
+            self._draft.keep(part, vectors)  # should this run be killed, the next one has them
+            yield from vectors
 
 
 def _take_out(todo: Plan, found: Found) -> bool:

@@ -10,6 +10,7 @@ from rag.store.generation import Generation
 from rag.store.info import CollectionInfo
 from rag.store.keys import Grant, KeyLimits, KeyRecord, KeyStore
 from rag.store.responses import ResponseStore, StoredResponse
+from rag.store.rules import Rules
 from rag.store.shelf import Shelf
 from rag.store.store import Store
 from rag.store.tokens import TokenStore
@@ -43,6 +44,7 @@ __all__ = [
     "NewAttachment",
     "NewChunk",
     "ResponseStore",
+    "Rules",
     "Shelf",
     "ShownTurn",
     "Store",

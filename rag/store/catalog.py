@@ -1,42 +1,16 @@
 """The SQLite file of a generation: roots, documents with their text, chunks. Statements and nothing else."""
 
 import hashlib
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from rag.store.schema import text_key
 from rag.types import Anchor, Chunk, ChunkId, FileId
 
-VERSION = 1
 UPLOADED = "file-"  # at the front of the roots of uploaded files, which are their ids
-_SCHEMA = """
-CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE document (
-    id INTEGER PRIMARY KEY,
-    root INTEGER NOT NULL REFERENCES root,
-    path TEXT NOT NULL,
-    title TEXT,               -- NULL: the file name without its suffix
-    sha256 TEXT NOT NULL,     -- of the file's bytes
-    size INTEGER NOT NULL,    -- of the file, in bytes
-    recipe TEXT NOT NULL,     -- how text became chunks; another recipe makes the document a changed one
-    text TEXT NOT NULL,
-    UNIQUE (root, path)
-) STRICT;
-CREATE TABLE chunk (
-    seq INTEGER PRIMARY KEY,  -- also the id in the vector index
-    id TEXT NOT NULL,         -- not unique: two roots may hold the same path with the same text
-    document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
-    start INTEGER NOT NULL,
-    end INTEGER NOT NULL,
-    heading TEXT,
-    line INTEGER,
-    page INTEGER,
-    text TEXT NOT NULL
-) STRICT;
-CREATE INDEX chunk_id ON chunk (id);
-CREATE INDEX chunk_document ON chunk (document, start);
-"""
 _CHUNK = """
 SELECT c.seq, c.id, d.path, d.title, c.start, c.end, c.heading, c.line, c.page, c.text
 FROM chunk c JOIN document d ON d.id = c.document
@@ -44,6 +18,8 @@ FROM chunk c JOIN document d ON d.id = c.document
 _IDS = "SELECT c.id FROM chunk c JOIN document d ON d.id = c.document"
 _ORDER = " ORDER BY d.root, d.path, c.start"
 _VARIABLES = 500  # SQLite's limit on `?` in one statement was 999 for long
+
+Scalar = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +29,7 @@ class Known:
     sha256: str
     size: int
     recipe: str
+    beside: str | None = None  # SHA-256 of the file beside it that names attributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +42,7 @@ class Listed:
     size: int  # of the file, in bytes
     recipe: str
     seqs: range  # the numbers of its chunks
+    attributes: Mapping[str, Scalar] = field(default_factory=dict)  # what the document itself says, for filters
 
     @property
     def name(self) -> str:
@@ -83,6 +61,8 @@ class Document:
     size: int
     recipe: str
     text: str
+    attributes: Mapping[str, Scalar] = field(default_factory=dict)
+    beside: str | None = None  # SHA-256 of the file beside it that names attributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,17 +86,6 @@ def file_id(root: str, path: str) -> FileId:
     return FileId(UPLOADED + hashlib.sha256(f"{root}\0{path}".encode()).hexdigest()[:24])
 
 
-def create(file: Path) -> None:
-    """Nothing; `file` is an empty catalog."""
-    connection = sqlite3.connect(file)
-    try:
-        connection.executescript(_SCHEMA)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.commit()
-    finally:
-        connection.close()
-
-
 def open_to_read(file: Path) -> sqlite3.Connection:
     """A connection to a published catalog; the caller sees to it that one thread at a time uses it."""
     uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
@@ -131,11 +100,6 @@ def open_to_write(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def version(connection: sqlite3.Connection) -> int:
-    """The version of the schema that made the file."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
 def roots(connection: sqlite3.Connection) -> tuple[str, ...]:
     """All roots, in the order in which they first came."""
     return tuple(path for (path,) in connection.execute("SELECT path FROM root ORDER BY id"))
@@ -144,18 +108,21 @@ def roots(connection: sqlite3.Connection) -> tuple[str, ...]:
 def known(connection: sqlite3.Connection, root: str) -> dict[str, Known]:
     """The documents of a root by path; empty for a root that never was."""
     rows = connection.execute(
-        "SELECT d.path, d.sha256, d.size, d.recipe FROM document d JOIN root r ON r.id = d.root WHERE r.path = ?"
-        " ORDER BY d.path",
+        "SELECT d.path, d.sha256, d.size, d.recipe, d.beside FROM document d JOIN root r ON r.id = d.root"
+        " WHERE r.path = ? ORDER BY d.path",
         (root,),
     )
-    return {path: Known(sha256=sha256, size=size, recipe=recipe) for path, sha256, size, recipe in rows}
+    return {
+        path: Known(sha256=sha256, size=size, recipe=recipe, beside=beside)
+        for path, sha256, size, recipe, beside in rows
+    }
 
 
 def listing(connection: sqlite3.Connection) -> tuple[Listed, ...]:
     """All documents by root and path."""
     # A document's chunks are stored at once and numbered in a row.
     rows = connection.execute(
-        "SELECT r.path, d.path, d.size, d.recipe, min(c.seq), max(c.seq)"
+        "SELECT r.path, d.path, d.size, d.recipe, d.attributes, min(c.seq), max(c.seq)"
         " FROM document d JOIN root r ON r.id = d.root LEFT JOIN chunk c ON c.document = d.id"
         " GROUP BY d.id ORDER BY d.root, d.path"
     )
@@ -167,8 +134,9 @@ def listing(connection: sqlite3.Connection) -> tuple[Listed, ...]:
             size=size,
             recipe=recipe,
             seqs=range(0) if first is None else range(first, last + 1),
+            attributes=json.loads(attributes) if attributes else {},
         )
-        for root, path, size, recipe, first, last in rows
+        for root, path, size, recipe, attributes, first, last in rows
     )
 
 
@@ -212,6 +180,17 @@ def chunk_by_id(connection: sqlite3.Connection, wanted: ChunkId) -> Chunk | None
     return _chunk(row) if row else None
 
 
+def seqs_by_key(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """The first chunk with each of these keys of texts; unknown keys are left out."""
+    found: dict[bytes, int] = {}
+    for first in range(0, len(keys), _VARIABLES):
+        part = keys[first : first + _VARIABLES]
+        marks = ",".join("?" * len(part))
+        statement = f"SELECT key, min(seq) FROM chunk WHERE key IN ({marks}) GROUP BY key"  # noqa: S608 - only `?`
+        found.update(connection.execute(statement, part))
+    return found
+
+
 def ordered_chunks(connection: sqlite3.Connection) -> Iterator[Chunk]:
     """All chunks by root, document path and start."""
     return map(_chunk, connection.execute(_CHUNK + _ORDER))
@@ -237,8 +216,8 @@ def insert_document(connection: sqlite3.Connection, document: Document) -> int:
     """The row number of a document that was not there."""
     connection.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (document.root,))
     cursor = connection.execute(
-        "INSERT INTO document (root, path, title, sha256, size, recipe, text)"
-        " SELECT id, ?, ?, ?, ?, ?, ? FROM root WHERE path = ?",
+        "INSERT INTO document (root, path, title, sha256, size, recipe, text, attributes, beside)"
+        " SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM root WHERE path = ?",
         (
             document.path,
             document.title,
@@ -246,6 +225,8 @@ def insert_document(connection: sqlite3.Connection, document: Document) -> int:
             document.size,
             document.recipe,
             document.text,
+            json.dumps(document.attributes, ensure_ascii=False) if document.attributes else None,
+            document.beside,
             document.root,
         ),
     )
@@ -261,8 +242,13 @@ def insert_chunks(
         text = document.text[chunk.start : chunk.end]
         key = chunk_id(document.path, chunk.start, chunk.end, text)
         anchor = chunk.anchor
-        rows.append((seq, key, row, chunk.start, chunk.end, anchor.heading, anchor.line, anchor.page, text))
-    connection.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        place = (anchor.heading, anchor.line, anchor.page)
+        rows.append((seq, key, row, chunk.start, chunk.end, *place, text, text_key(text)))
+    connection.executemany(
+        "INSERT INTO chunk (seq, id, document, start, end, heading, line, page, text, key)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
 
 
 def _chunk(row: tuple[int, str, str, str | None, int, int, str | None, int | None, int | None, str]) -> Chunk:

@@ -2,27 +2,34 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
 from rag.errors import CorpusError, NotFound
 from rag.settings import IndexSettings
 from rag.store import catalog
+from rag.store.base import Base
 from rag.store.catalog import Document, Known, Listed, NewChunk
-from rag.store.info import CATALOG, CollectionInfo, verify_files, write_manifest
+from rag.store.info import CATALOG, CollectionInfo, write_manifest
 from rag.store.layout import Folder, sync
-from rag.store.vectors import VectorIndex, Vectors, open_index, write_index
-from rag.types import EmbeddingInfo
+from rag.store.rules import Rules
+from rag.store.schema import text_key
+from rag.store.spool import Spool, remove_spools
+from rag.store.vectors import Vectors, write_index
+from rag.types import CollectionId, EmbeddingInfo
 
-_BATCH = 65_536  # vectors of the last generation that are in memory at a time
+_BATCH = 65_536
 
 
 class Draft:
     """What `Store.draft` yields. One thread uses it; the collection's lock is held meanwhile.
 
-    Texts go to disk as they come. New vectors stay in memory until `publish`.
+    Texts and vectors go to disk as they come, and nothing is written before the first change. What was embedded is
+    kept when the draft is not published: the next one finds it.
     """
 
     def __init__(
@@ -31,7 +38,7 @@ class Draft:
         """Start from generation `last`, or from nothing.
 
         Raises:
-            CorpusError: the disk is full, or the last generation is damaged.
+            CorpusError: the last generation is damaged.
         """
         self._folder = folder
         self._last = last
@@ -39,21 +46,31 @@ class Draft:
         self._index = index
         self._number = (last.generation if last else 0) + 1
         self._path = folder.generations / f".tmp-{self._number}"
-        self._old: VectorIndex | None = None
-        self._new: list[tuple[list[int], Vectors]] = []
         self._changed = False
         with _disk_errors(folder):
             self._remove_leftovers()
-            self._path.mkdir()
-            if last:
-                source = folder.generation(last.generation)
-                verify_files(source)
-                shutil.copyfile(source / CATALOG, self._path / CATALOG)
-                self._old = open_index(source)
-            else:
-                catalog.create(self._path / CATALOG)
-            self._connection = catalog.open_to_write(self._path / CATALOG)
-            self._first_new = self._next = self._highest_seq() + 1
+            self._spool = Spool(folder.path, embedding)
+            self._base = Base(folder.generation(last.generation) if last else None, self._path)
+        self._connection = self._base.connection
+        self._next = self._first_new = self._base.n_seqs
+        # Of each new chunk the number that it takes its vector from: of a published chunk, or ~row of the spool.
+        self._sources = array("q")
+
+    @property
+    def collection_id(self) -> CollectionId:
+        """The collection that it is of."""
+        return self._folder.id
+
+    @property
+    def rules(self) -> Rules:
+        """How the collection's folders are ingested."""
+        return self._folder.description().rules
+
+    def set_rules(self, rules: Rules) -> None:
+        """Nothing; the collection has these rules from now on, published or not."""
+        if rules != self.rules:
+            with _disk_errors(self._folder):
+                self._folder.describe(replace(self._folder.description(), rules=rules), self._folder.id)
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -72,17 +89,21 @@ class Draft:
         """Every document as a file, by root and path."""
         return catalog.listing(self._connection)
 
-    def vectors(self, root: str, path: str) -> Mapping[str, Vectors]:
-        """The published vectors of a document by chunk text, so that only new text needs to be embedded."""
-        if self._old is None:
-            return {}
-        rows = self._connection.execute(
-            "SELECT c.text, c.seq FROM chunk c JOIN document d ON d.id = c.document JOIN root r ON r.id = d.root"
-            " WHERE r.path = ? AND d.path = ? AND c.seq < ?",
-            (root, path, self._first_new),
-        ).fetchall()
-        found = self._old.vectors([seq for _, seq in rows])
-        return {text: vector for (text, _), vector in zip(rows, found, strict=True)}
+    def vectors(self, texts: Iterable[str]) -> dict[str, Vectors]:
+        """The vectors that are known of these texts, published or embedded by a draft before this one."""
+        keys = {text_key(text): text for text in texts}
+        found = self._find(list(keys))
+        rows = self._take(list(found.values()))
+        return {keys[key]: row for key, row in zip(found, rows, strict=True)}
+
+    def keep(self, texts: Sequence[str], vectors: Vectors) -> None:
+        """Nothing; these vectors are on the disk, and this draft or the next one finds them.
+
+        Raises:
+            CorpusError: the disk is full.
+        """
+        with _disk_errors(self._folder):
+            self._keep(texts, vectors)
 
     def put(self, document: Document, chunks: Sequence[NewChunk], vectors: Vectors) -> None:
         """Nothing; the document is stored, in the place of one with the same root and path.
@@ -95,38 +116,39 @@ class Draft:
         """
         self._check_deleted()
         with _disk_errors(self._folder):
+            connection = self._begun()
+            vectors = np.asarray(vectors, np.float32).reshape(len(chunks), self._embedding.dimensions)
+            self._sources.extend(self._keep([document.text[each.start : each.end] for each in chunks], vectors))
             self._delete(document.root, document.path)
-            row = catalog.insert_document(self._connection, document)
-            seqs = list(range(self._next, self._next + len(chunks)))
-            self._next += len(chunks)
-            catalog.insert_chunks(self._connection, row, document, zip(seqs, chunks, strict=True))
-            self._connection.commit()
-        self._new.append((seqs, np.asarray(vectors, np.float32).reshape(len(seqs), self._embedding.dimensions)))
-        self._changed = True
+            row = catalog.insert_document(connection, document)
+            seqs = range(self._next, self._next + len(chunks))
+            self._next = seqs.stop
+            catalog.insert_chunks(connection, row, document, zip(seqs, chunks, strict=True))
+            connection.commit()
 
     def move(self, root: str, old: str, new: str) -> None:
         """Nothing; the document is known by its new path. Its vectors stay, its chunk ids change."""
         with _disk_errors(self._folder):
-            self._connection.execute(
+            connection = self._begun()
+            connection.execute(
                 "UPDATE document SET path = ? WHERE path = ? AND root = (SELECT id FROM root WHERE path = ?)",
                 (new, old, root),
             )
-            rows = self._connection.execute(
+            rows = connection.execute(
                 "SELECT c.start, c.end, c.text, c.seq FROM chunk c JOIN document d ON d.id = c.document"
                 " JOIN root r ON r.id = d.root WHERE r.path = ? AND d.path = ?",
                 (root, new),
             ).fetchall()
             ids = [(catalog.chunk_id(new, start, end, text), seq) for start, end, text, seq in rows]
-            self._connection.executemany("UPDATE chunk SET id = ? WHERE seq = ?", ids)
-            self._connection.commit()
-        self._changed = True
+            connection.executemany("UPDATE chunk SET id = ? WHERE seq = ?", ids)
+            connection.commit()
 
     def remove(self, root: str, path: str) -> None:
         """Nothing; the document is gone, if it was there."""
         with _disk_errors(self._folder):
+            self._begun()
             self._delete(root, path)
             self._connection.commit()
-        self._changed = True
 
     def publish(self, *, though_empty: bool = False) -> int:
         """The number of the generation that readers see from now on; the old one if nothing was changed.
@@ -139,12 +161,15 @@ class Draft:
         """
         self._check_deleted()
         if not self._changed and not (though_empty and self._last is None):
+            remove_spools(self._folder.path)
             return self._last.generation if self._last else 0
         with _disk_errors(self._folder):
+            connection = self._begun()
             documents, chunks = self.counts
-            prefix_version = catalog.prefix_version(self._connection)
+            prefix_version = catalog.prefix_version(connection)
             names = write_index(self._path, self._parts, chunks, self._embedding.dimensions, self._index)
-            self._connection.close()
+            connection.close()
+            self._base.remove()
             sync(self._path / CATALOG)
             write_manifest(
                 self._path,
@@ -159,15 +184,54 @@ class Draft:
             sync(self._folder.generations)
             self._folder.set_current(self._number)
         self._changed = False
+        remove_spools(self._folder.path)
         self._remove_leftovers()
         return self._number
 
     def discard(self) -> None:
-        """Nothing; what was not published is deleted."""
+        """Nothing; what was not published is deleted, but for vectors."""
         self._connection.close()
+        self._base.close()
         shutil.rmtree(self._path, ignore_errors=True)
         if self._folder.current() != self._number:  # renamed, but the pointer could not be moved
             shutil.rmtree(self._folder.generation(self._number), ignore_errors=True)
+
+    def _begun(self) -> sqlite3.Connection:
+        """The draft's own catalog, which is made by the first change."""
+        if not self._changed:
+            self._base.copy(self._path / CATALOG)
+            self._connection = catalog.open_to_write(self._path / CATALOG)
+            self._changed = True
+        return self._connection
+
+    def _keep(self, texts: Sequence[str], vectors: Vectors) -> list[int]:
+        """Where the vectors of these texts stand; those that stood nowhere are on the disk now."""
+        keys = [text_key(text) for text in texts]
+        found = self._find(list(dict.fromkeys(keys)))
+        known = dict(zip(found, self._take(list(found.values())), strict=True))
+        new = {
+            key: row for row, key in enumerate(keys) if key not in known or not np.array_equal(known[key], vectors[row])
+        }
+        added = self._spool.add(list(new), vectors[list(new.values())]) if new else ()
+        found |= {key: ~row for key, row in zip(new, added, strict=True)}
+        return [found[key] for key in keys]
+
+    def _find(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Where the vectors of texts with these keys stand, as far as they are known."""
+        found = self._base.seqs(keys)
+        spooled = ((key, self._spool.row(key)) for key in keys)
+        return found | {key: ~row for key, row in spooled if row is not None}
+
+    def _take(self, sources: Sequence[int]) -> Vectors:
+        """The vectors that stand there, in order."""
+        places = np.asarray(sources, np.int64)
+        vectors = np.empty((len(places), self._embedding.dimensions), np.float32)
+        is_old = places >= 0
+        if is_old.any():
+            vectors[is_old] = self._base.vectors(places[is_old].tolist())
+        if not is_old.all():
+            vectors[~is_old] = self._spool.vectors((~places[~is_old]).tolist())
+        return vectors
 
     def _check_deleted(self) -> None:
         if self._folder.is_deleted():
@@ -181,19 +245,11 @@ class Draft:
             "DELETE FROM document WHERE path = ? AND root = (SELECT id FROM root WHERE path = ?)", (path, root)
         )
 
-    def _highest_seq(self) -> int:
-        return int(self._connection.execute("SELECT coalesce(max(seq), -1) FROM chunk").fetchone()[0])
-
     def _parts(self) -> Iterator[tuple[Sequence[int], Vectors]]:
-        alive = [seq for (seq,) in self._connection.execute("SELECT seq FROM chunk ORDER BY seq")]
-        old = [seq for seq in alive if seq < self._first_new]
-        if self._old is not None:
-            for first in range(0, len(old), _BATCH):
-                yield old[first : first + _BATCH], self._old.vectors(old[first : first + _BATCH])
-        kept = set(alive)
-        for seqs, vectors in self._new:
-            rows = [row for row, seq in enumerate(seqs) if seq in kept]
-            yield [seqs[row] for row in rows], vectors[rows]
+        rows = self._connection.execute("SELECT seq FROM chunk ORDER BY seq")
+        while alive := [seq for (seq,) in rows.fetchmany(_BATCH)]:
+            first = self._first_new
+            yield alive, self._take([seq if seq < first else self._sources[seq - first] for seq in alive])
 
     def _remove_leftovers(self) -> None:
         """Delete what a killed writer left, and all generations but the current and the one before.

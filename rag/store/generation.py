@@ -4,8 +4,8 @@ import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 
-from rag.errors import CorpusError
-from rag.store import catalog
+from rag.store import catalog, schema
+from rag.store.base import newer_schema
 from rag.store.catalog import Known, Listed
 from rag.store.info import CATALOG, CollectionInfo, damaged, verify_files
 from rag.store.layout import Folder
@@ -32,16 +32,14 @@ class Generation:
         self._files: dict[FileId, Listed] | None = None
         self._connection = catalog.open_to_read(path / CATALOG)
         try:
-            found = catalog.version(self._connection)
+            found = schema.version(self._connection)
         except sqlite3.DatabaseError:
             self._connection.close()
             raise damaged(path / CATALOG) from None
-        if found != catalog.VERSION:
+        if found > schema.VERSION:
             self._connection.close()
-            raise CorpusError(
-                f"The catalog {str(path / CATALOG)!r} has schema {found}, this version reads {catalog.VERSION}. "
-                "Run `rag ingest` again with this version, or upgrade prefixrag."
-            )
+            raise newer_schema(path / CATALOG, found)
+        schema.see_as_new(self._connection)
 
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> tuple[tuple[int, float], ...]:
         """Up to `k` pairs of chunk number and cosine similarity, best first.

@@ -6,6 +6,8 @@
     collections/<id>/generations/<n>/      one immutable generation
     collections/<id>/DELETED               the collection is gone; its files go with the next writer
     collections/<id>/lock                  held by the one writer
+    collections/<id>/spool-<model>         vectors of a draft that is being written, or whose writer was killed
+    collections/<id>/seen.json             files that were read, by size and times, with their checksums
     collections/<id>/topics-<fingerprint>.json   frozen topics, for one chat tokenizer
     tokens/<fingerprint>.db                token arrays of one chat tokenizer
     turns.db                               what earlier turns of conversations showed
@@ -22,10 +24,11 @@ import os
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from rag.errors import ConfigError, CorpusError
+from rag.store.rules import NO_RULES, Rules, read_rules
 from rag.types import DEFAULT_GROUP, CollectionId
 
 FORMAT = 1
@@ -33,11 +36,12 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a collection was created as. Only its name can change."""
+    """What a collection was created as. Only its name and its rules can change."""
 
     name: str
     group: str  # the access group that it belongs to
     created: str  # UTC, as 2026-11-24T09:00:00Z
+    rules: Rules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +104,12 @@ class Folder:
         try:
             found = json.loads(file.read_text("utf-8"))
             return Description(
-                name=str(found["name"]), group=str(found.get("group", DEFAULT_GROUP)), created=str(found["created"])
+                name=str(found["name"]),
+                group=str(found.get("group", DEFAULT_GROUP)),
+                created=str(found["created"]),
+                rules=read_rules(found.get("rules", {})),
             )
-        except (ValueError, KeyError, TypeError, FileNotFoundError):
+        except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
             raise CorpusError(
                 f"The description of a collection is damaged or missing: {str(file)!r}. "
                 f"Delete it with `rag collections delete {self.id}` and run `rag ingest` again."
@@ -110,7 +117,8 @@ class Folder:
 
     def describe(self, description: Description, collection_id: CollectionId) -> None:
         """Nothing; the collection has this description. Atomic."""
-        found = {"id": collection_id, **asdict(description)}
+        found: dict[str, object] = {"id": collection_id, "name": description.name, "group": description.group}
+        found |= {"created": description.created, "rules": description.rules.as_dict()}
         write_durably(self.path / "collection.json", json.dumps(found, ensure_ascii=False) + "\n")
 
 

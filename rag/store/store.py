@@ -16,6 +16,8 @@ from rag.store.folders import Folders, current_info, no_collection
 from rag.store.generation import Generation
 from rag.store.info import CollectionInfo
 from rag.store.layout import Folder, check_format, create_folder, mark_format
+from rag.store.rules import NO_RULES, Rules
+from rag.store.spool import has_spool
 from rag.types import DEFAULT_GROUP, Chunk, ChunkId, CollectionId, EmbeddingInfo
 
 _RETRIES = 5  # a generation may be replaced twice between reading its number and opening it; five times is a fault
@@ -57,6 +59,11 @@ class Store:
             NotFound: no collection has this name or id.
         """
         return current_info(self._folders.published(name_or_id, group))
+
+    def rules(self, name_or_id: str, group: str | None = None) -> Rules:
+        """How a collection's folders are ingested; of one that is not there, nothing was said."""
+        folder = self._folders.find(name_or_id, group)
+        return folder.description().rules if folder else NO_RULES
 
     @contextmanager
     def pin(self, name_or_id: str, group: str | None = None) -> Iterator[Generation]:
@@ -101,7 +108,8 @@ class Store:
                 finally:
                     draft.discard()
             finally:
-                if not folder.current():
+                # A first ingest that was cut off is found by its name and goes on with what it has embedded.
+                if folder.is_deleted() or not (folder.current() or has_spool(folder.path)):
                     folder.remove()
 
     def create(self, name: str | None, group: str, embedding: EmbeddingInfo) -> CollectionInfo:

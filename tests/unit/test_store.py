@@ -161,9 +161,8 @@ def test_vectors_of_unchanged_text_and_of_moved_documents_are_kept(store: Store)
     publish(store, "a.md", "b.md")
     with store.draft("default", EMBEDDING) as draft:
         assert list(draft.known(ROOT)) == ["a.md", "b.md"]
-        vectors = draft.vectors(ROOT, "b.md")
-        assert vectors["text of b.md"].tolist() == [0, 1, 0, 0]
-        assert draft.vectors(ROOT, "unknown.md") == {}
+        vectors = draft.vectors(["text of b.md", "unknown"])
+        assert {text: vector.tolist() for text, vector in vectors.items()} == {"text of b.md": [0, 1, 0, 0]}
         draft.move(ROOT, "b.md", "moved/c.md")
         draft.remove(ROOT, "a.md")
         draft.publish()

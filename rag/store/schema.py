@@ -1,0 +1,100 @@
+"""The tables of a generation's catalog, and older ones seen or made as they are now."""
+
+import hashlib
+import sqlite3
+from pathlib import Path
+
+VERSION = 2
+_TABLES = """
+CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE document (
+    id INTEGER PRIMARY KEY,
+    root INTEGER NOT NULL REFERENCES root,
+    path TEXT NOT NULL,
+    title TEXT,               -- NULL: the file name without its suffix
+    sha256 TEXT NOT NULL,     -- of the file's bytes
+    size INTEGER NOT NULL,    -- of the file, in bytes
+    recipe TEXT NOT NULL,     -- how text became chunks; another recipe makes the document a changed one
+    text TEXT NOT NULL,
+    attributes TEXT,          -- JSON, what filters may ask for; NULL: none
+    beside TEXT,              -- SHA-256 of the file beside it that names attributes; NULL: there is none
+    UNIQUE (root, path)
+) STRICT;
+CREATE TABLE chunk (
+    seq INTEGER PRIMARY KEY,  -- also the id in the vector index
+    id TEXT NOT NULL,         -- not unique: two roots may hold the same path with the same text
+    document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
+    start INTEGER NOT NULL,
+    end INTEGER NOT NULL,
+    heading TEXT,
+    line INTEGER,
+    page INTEGER,
+    text TEXT NOT NULL,
+    key BLOB                  -- `text_key` of its text: equal texts have one vector
+) STRICT;
+"""
+_INDEXES = """
+CREATE INDEX IF NOT EXISTS chunk_id ON chunk (id);
+CREATE INDEX IF NOT EXISTS chunk_document ON chunk (document, start);
+CREATE INDEX IF NOT EXISTS chunk_key ON chunk (key);
+"""
+# What each version added to the one before: table, column, type.
+_ADDED = {
+    2: (("document", "attributes", "TEXT"), ("document", "beside", "TEXT"), ("chunk", "key", "BLOB")),
+}
+
+
+def text_key(text: str) -> bytes:
+    """16 bytes, the same for equal texts."""
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def create(file: Path) -> None:
+    """Nothing; `file` is an empty catalog."""
+    connection = sqlite3.connect(file)
+    try:
+        create_tables(connection)
+    finally:
+        connection.close()
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Nothing; an empty database is an empty catalog."""
+    connection.executescript(_TABLES + _INDEXES)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.commit()
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """The version of the tables in the file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def upgrade(file: Path) -> None:
+    """Nothing; an older catalog has the tables of this version, filled as far as its texts tell."""
+    connection = sqlite3.connect(file)
+    try:
+        for table, column, kind in _lacking(connection):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+        connection.create_function("text_key", 1, text_key, deterministic=True)
+        connection.execute("UPDATE chunk SET key = text_key(text) WHERE key IS NULL")
+        connection.executescript(_INDEXES)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def see_as_new(connection: sqlite3.Connection) -> None:
+    """Nothing; statements find the columns of this version in an older catalog, empty. The file stays as it is."""
+    lacking: dict[str, list[str]] = {}
+    for table, column, _ in _lacking(connection):
+        lacking.setdefault(table, []).append(f"NULL AS {column}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    for table, columns in lacking.items():  # a temporary view hides the table of its name
+        connection.execute(f"CREATE TEMP VIEW {table} AS SELECT *, {', '.join(columns)} FROM main.{table}")  # noqa: S608
+
+
+def _lacking(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    found = version(connection)
+    return [column for added_in, columns in _ADDED.items() if added_in > found for column in columns]
