@@ -38,9 +38,13 @@ CREATE INDEX IF NOT EXISTS chunk_id ON chunk (id);
 CREATE INDEX IF NOT EXISTS chunk_document ON chunk (document, start);
 CREATE INDEX IF NOT EXISTS chunk_key ON chunk (key);
 """
-# What each version added to the one before: table, column, type.
+# What each version added to the one before: table, column, type, and what it is in an older catalog.
 _ADDED = {
-    2: (("document", "attributes", "TEXT"), ("document", "beside", "TEXT"), ("chunk", "key", "BLOB")),
+    2: (
+        ("document", "attributes", "TEXT", "NULL"),
+        ("document", "beside", "TEXT", "NULL"),
+        ("chunk", "key", "BLOB", "text_key(text)"),
+    ),
 }
 
 
@@ -71,13 +75,12 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def upgrade(file: Path) -> None:
-    """Nothing; an older catalog has the tables of this version, filled as far as its texts tell."""
+    """Nothing; an older catalog has the tables of this version."""
     connection = sqlite3.connect(file)
     try:
-        for table, column, kind in _lacking(connection):
+        for table, column, kind, value in _lacking(connection):
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
-        connection.create_function("text_key", 1, text_key, deterministic=True)
-        connection.execute("UPDATE chunk SET key = text_key(text) WHERE key IS NULL")
+            connection.execute(f"UPDATE {table} SET {column} = {value}")  # noqa: S608 - words of ours
         connection.executescript(_INDEXES)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.commit()
@@ -86,15 +89,16 @@ def upgrade(file: Path) -> None:
 
 
 def see_as_new(connection: sqlite3.Connection) -> None:
-    """Nothing; statements find the columns of this version in an older catalog, empty. The file stays as it is."""
+    """Nothing; statements find the columns of this version in an older catalog. The file stays as it is."""
     lacking: dict[str, list[str]] = {}
-    for table, column, _ in _lacking(connection):
-        lacking.setdefault(table, []).append(f"NULL AS {column}")
+    for table, column, _, value in _lacking(connection):
+        lacking.setdefault(table, []).append(f"{value} AS {column}")
     connection.execute("PRAGMA temp_store = MEMORY")
     for table, columns in lacking.items():  # a temporary view hides the table of its name
         connection.execute(f"CREATE TEMP VIEW {table} AS SELECT *, {', '.join(columns)} FROM main.{table}")  # noqa: S608
 
 
-def _lacking(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+def _lacking(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
+    connection.create_function("text_key", 1, text_key, deterministic=True)
     found = version(connection)
     return [column for added_in, columns in _ADDED.items() if added_in > found for column in columns]
