@@ -13,8 +13,8 @@ from rag.types import Anchor
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# Raise it when the same text gives other chunks: documents are then ingested again.
-VERSION = 1
+# Raise it when the same file gives other text or chunks: documents are then ingested again.
+VERSION = 2
 # A word of a hundred letters or more is one token to some tokenizers. This bounds what such text makes of a chunk.
 _CHARS_PER_TOKEN = 10
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
@@ -51,7 +51,7 @@ class Chunker:
         self._characters = TextSplitter(max_tokens * _CHARS_PER_TOKEN)
 
     def chunk(self, extracted: Extracted) -> tuple[Span, ...]:
-        """Spans in order that leave out nothing but white space, and overlap by no more than they may.
+        """Spans in order that leave out nothing but white space and front matter, and overlap by no more than they may.
 
         No span is only white space or above the size. A span runs across a heading or a page only where the
         sections are so small that they fit together; a heading stands with what it heads.
@@ -155,7 +155,7 @@ def anchors(extracted: Extracted, spans: Sequence[Span]) -> tuple[Anchor, ...]:
 
 
 def _sections(extracted: Extracted) -> Iterator[Span]:
-    starts = sorted({0, *(mark.start for mark in extracted.marks)})
+    starts = sorted({extracted.body, *(mark.start for mark in extracted.marks)})
     for start, end in zip(starts, [*starts[1:], len(extracted.text)], strict=True):
         if extracted.text[start:end].strip():
             yield Span(start, end)

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest import chunk
 from ingest.chunk import Chunker
+from ingest.digests import Digests
+from ingest.ignore import make_ignores
 from ingest.plan import Plan, plan
 from ingest.progress import Progress, Silent
 from ingest.readers import Readers
@@ -16,7 +18,7 @@ from ingest.run import SPECIAL_TOKENS, Run
 from ingest.scan import Refused, Scan, scan
 from rag.errors import ConfigError, NotFound
 from rag.settings import IngestSettings
-from rag.store import EmbeddingInfo, Known, Store
+from rag.store import Draft, EmbeddingInfo, Known, Rules, SeenFiles, Store
 
 if TYPE_CHECKING:
     from rag.embed import Encoder  # the room loads torch, which an ingest with a given encoder need not
@@ -54,49 +56,88 @@ def ingest(
     encoder: "Encoder",
     settings: IngestSettings,
     group: str | None = None,
+    rules: Rules | None = None,
     prune: bool = True,
     dry_run: bool = False,
+    check: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """The summary. What is in `paths` can then be searched, all of it at once or none.
 
     group: the access group whose collection it is, and to which a new one belongs; None: any, new ones are the
-    default group's. prune: documents that vanished below `paths` are removed. dry_run: nothing is written.
+    default group's. rules: what the collection is to hold from now on; None: what it held. prune: documents that
+    vanished below `paths` are removed. dry_run: nothing is written. check: files are read even if size and times say
+    that they have not changed.
 
     Raises:
-        ConfigError: a path does not exist or holds no file, or the collection cannot have this name.
+        ConfigError: a path does not exist or holds no file, a pattern is none, or the collection cannot have this name.
         CorpusError: another ingest runs, another model made the collection, or the disk is full.
     """
     began = time.monotonic()
     progress = progress or Silent()
-    found = scan(paths, max_file_bytes=settings.max_file_bytes)
-    max_tokens = min(settings.chunk_tokens, encoder.max_tokens - SPECIAL_TOKENS)
+    rules = rules or store.rules(collection, group)
+    found = _scan(paths, rules, settings, store)
+    max_tokens = min(rules.chunk_tokens or settings.chunk_tokens, encoder.max_tokens - SPECIAL_TOKENS)
     recipe = chunk.recipe(max_tokens)
 
-    def planned(known: Callable[[str], dict[str, Known]]) -> Plan:
+    def planned(known: Callable[[str], dict[str, Known]], seen: SeenFiles) -> Plan:
         _refuse_nothing(paths, found, known)
-        return plan(found, known, recipe=recipe, max_file_bytes=settings.max_file_bytes, prune=prune, progress=progress)
+        digests = Digests(seen, max_file_bytes=settings.max_file_bytes, check=check)
+        return plan(found, known, recipe=recipe, digests=digests, prune=prune, progress=progress)
 
     if dry_run:
-        with _readable(store, collection, group) as (known, generation, n_chunks):
-            summary = _summary(collection, planned(known), generation=generation, chunks=n_chunks, embedded=0)
+        with _readable(store, collection, group) as (known, seen, generation, n_chunks):
+            todo = planned(known, seen)
+            summary = _summary(collection, todo, generation=generation, chunks=n_chunks, embedded=0)
     else:
         info = encoder.info
         embedding = EmbeddingInfo(model=info.model, dimensions=info.dimensions, dtype=info.dtype)
-        with store.draft(collection, embedding, group) as draft, Readers(settings.file_timeout_s) as readers:
-            todo = planned(draft.known)
-            run = Run(
-                draft,
-                encoder=encoder,
-                readers=readers,
-                chunker=Chunker(encoder.tokenizer, max_tokens),
-                recipe=recipe,
-                max_file_bytes=settings.max_file_bytes,
-            )
-            run.apply(todo, progress)
+        with store.draft(collection, embedding, group) as draft:
+            seen = store.seen(draft.collection_id)
+            todo = planned(draft.known, seen)
+            _remember(found, seen)
+            draft.set_rules(rules)
+            n_embedded = 0 if todo.is_idle else _apply(todo, draft, encoder, settings, max_tokens, progress)
             n_chunks = draft.counts[1]
-            summary = _summary(collection, todo, generation=draft.publish(), chunks=n_chunks, embedded=run.n_embedded)
+            summary = _summary(collection, todo, generation=draft.publish(), chunks=n_chunks, embedded=n_embedded)
     return replace(summary, seconds=round(time.monotonic() - began, 3))
+
+
+def _scan(paths: Sequence[Path], rules: Rules, settings: IngestSettings, store: Store) -> Scan:
+    try:
+        ignores = make_ignores(rules.include, rules.exclude)
+    except ValueError as error:
+        raise ConfigError(f"A pattern of --include or --exclude cannot be understood: {error}. Correct it.") from None
+    return scan(paths, max_file_bytes=settings.max_file_bytes, ignores=ignores, data_dir=store.data_dir)
+
+
+def _remember(found: Scan, seen: SeenFiles) -> None:
+    """Nothing; the next run knows which files were read. Should the disk be full, it reads them again."""
+    there: dict[str, set[str]] = {root: set() for root, below in found.seen if not below}
+    for each in found.found:
+        if each.root in there:
+            there[each.root] |= {each.path} | ({each.beside.path} if each.beside else set())
+    for root, paths in there.items():
+        seen.keep_only(root, paths)
+    with suppress(OSError):
+        seen.save()
+
+
+def _apply(
+    todo: Plan, draft: Draft, encoder: "Encoder", settings: IngestSettings, max_tokens: int, progress: Progress
+) -> int:
+    """How many chunks the model was asked for; the draft is as planned."""
+    with Readers(settings.file_timeout_s) as readers:
+        run = Run(
+            draft,
+            encoder=encoder,
+            readers=readers,
+            chunker=Chunker(encoder.tokenizer, max_tokens),
+            recipe=chunk.recipe(max_tokens),
+            max_file_bytes=settings.max_file_bytes,
+        )
+        run.apply(todo, progress)
+    return run.n_embedded
 
 
 def _refuse_nothing(paths: Sequence[Path], found: Scan, known: Callable[[str], dict[str, Known]]) -> None:
@@ -109,14 +150,15 @@ def _refuse_nothing(paths: Sequence[Path], found: Scan, known: Callable[[str], d
 @contextmanager
 def _readable(
     store: Store, collection: str, group: str | None
-) -> Iterator[tuple[Callable[[str], dict[str, Known]], int, int]]:
-    """Known documents, generation and number of chunks; of a collection that is not there, nothing and zeros."""
+) -> Iterator[tuple[Callable[[str], dict[str, Known]], SeenFiles, int, int]]:
+    """Known documents and files, generation and number of chunks; of a collection that is not there, nothing."""
     try:
         pinned = store.pin(collection, group)
         with pinned as generation:
-            yield generation.known, generation.number, generation.info.chunks
+            info = generation.info
+            yield generation.known, store.seen(info.id), generation.number, info.chunks
     except NotFound:
-        yield lambda _: {}, 0, 0
+        yield lambda _: {}, SeenFiles(None), 0, 0
 
 
 def _summary(collection: str, done: Plan, *, generation: int, chunks: int, embedded: int) -> Summary:

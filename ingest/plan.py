@@ -1,12 +1,12 @@
 """What an ingest will do: the files that were found against the documents that are known."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
+from ingest.digests import Digests
 from ingest.progress import Progress
-from ingest.scan import Found, Refused, Scan, reason_of, too_large
+from ingest.scan import Found, Refused, Scan, reason_of
 from rag.store import Known
 
 Key = tuple[str, str]  # root, path
@@ -24,44 +24,59 @@ class Plan:
     skipped: list[Refused] = field(default_factory=list)
     failed: list[Refused] = field(default_factory=list)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is to be done."""
+        return not (self.new or self.changed or self.moved or self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a document is made of: with the same content it is the same, wherever it stands."""
+
+    sha256: str
+    beside: str | None  # checksum of the file that names its attributes
+    recipe: str
+
 
 def plan(
     scan: Scan,
     known: Callable[[str], Mapping[str, Known]],
     *,
     recipe: str,
-    max_file_bytes: int,
+    digests: Digests,
     prune: bool,
     progress: Progress,
 ) -> Plan:
-    """The plan; reads every file that was found once, for its checksum.
+    """The plan. Reads the files whose checksums are not known.
 
     known: the documents of a root by path. recipe: a document made by another one counts as changed.
     """
     result = Plan(skipped=list(scan.skipped), failed=list(scan.failed))
-    before = {(root, path): each for root in scan.roots for path, each in known(root).items()}
-    new: dict[Key, tuple[Found, str]] = {}
-    unread = set()
+    before = {
+        (root, path): _Content(each.sha256, each.beside, each.recipe)
+        for root in scan.roots
+        for path, each in known(root).items()
+    }
+    new: dict[Key, tuple[Found, _Content]] = {}
     progress.stage("compare", len(scan.found))
     for found in scan.found:
         key = (found.root, found.path)
         try:
-            sha256 = hashlib.sha256(read_file(found.file, max_file_bytes)).hexdigest()
+            content = _Content(digests.sha256(found), digests.beside(found.beside) if found.beside else None, recipe)
         except OSError as error:
             result.failed.append(Refused(root=found.root, path=found.path, reason=reason_of(error)))
-            unread.add(key)
         else:
-            old = before.get(key)
-            if old is None:
-                new[key] = (found, sha256)
-            elif (old.sha256, old.recipe) == (sha256, recipe):
+            if key not in before:
+                new[key] = (found, content)
+            elif before[key] == content:
                 result.unchanged.append(found)
             else:
                 result.changed.append(found)
         progress.advance()
-    there = {(found.root, found.path) for found in scan.found} | unread
+    there = {(found.root, found.path) for found in scan.found}
     gone = {key: each for key, each in before.items() if key not in there and scan.covers(*key)} if prune else {}
-    result.moved = _moved(new, {key: each for key, each in gone.items() if each.recipe == recipe})
+    result.moved = _moved(new, gone)
     was = {(found.root, path) for path, found in result.moved}
     now = {(found.root, found.path) for _, found in result.moved}
     result.new = [found for key, (found, _) in new.items() if key not in now]
@@ -69,27 +84,14 @@ def plan(
     return result
 
 
-def read_file(file: Path, max_file_bytes: int) -> bytes:
-    """The file's bytes.
-
-    Raises:
-        OSError: it cannot be read, or it has grown over the limit since it was found.
-    """
-    with file.open("rb") as opened:
-        data = opened.read(max_file_bytes + 1)
-    if len(data) > max_file_bytes:
-        raise OSError(too_large(len(data), max_file_bytes))
-    return data
-
-
-def _moved(new: Mapping[Key, tuple[Found, str]], gone: Mapping[Key, Known]) -> list[tuple[str, Found]]:
-    """Old path and file of each new file that has the bytes and the suffix of one that is gone."""
-    free: dict[tuple[str, str, str], list[str]] = {}
-    for (root, path), each in sorted(gone.items(), reverse=True):
-        free.setdefault((root, each.sha256, PurePosixPath(path).suffix), []).append(path)
+def _moved(new: Mapping[Key, tuple[Found, _Content]], gone: Mapping[Key, _Content]) -> list[tuple[str, Found]]:
+    """Old path and file of each new file that has the content and the suffix of one that is gone."""
+    free: dict[tuple[str, _Content, str], list[str]] = {}
+    for (root, path), content in sorted(gone.items(), key=lambda item: item[0], reverse=True):
+        free.setdefault((root, content, PurePosixPath(path).suffix), []).append(path)
     moved = []
-    for (root, path), (found, sha256) in new.items():
-        candidates = free.get((root, sha256, PurePosixPath(path).suffix))
+    for (root, path), (found, content) in new.items():
+        candidates = free.get((root, content, PurePosixPath(path).suffix))
         if candidates:
             moved.append((candidates.pop(), found))
     return moved

@@ -9,7 +9,8 @@ import numpy as np
 
 from ingest import chunk
 from ingest.chunk import Chunker
-from ingest.plan import Plan, read_file
+from ingest.digests import attributes_beside, read_file
+from ingest.plan import Plan
 from ingest.progress import Progress
 from ingest.readers import Readers, ReadFailure, Skip
 from ingest.scan import Found, Refused, reason_of
@@ -79,6 +80,7 @@ class Run:
         try:
             data = read_file(found.file, self._max_file_bytes)
             extracted = self._readers.read(found.path, data)
+            beside, attributes = attributes_beside(found)
         except (ReadFailure, OSError) as error:
             # What was known of the file stays searchable: it may be half written just now.
             reason = reason_of(error) if isinstance(error, OSError) else str(error)
@@ -95,11 +97,13 @@ class Run:
             document = Document(
                 root=found.root,
                 path=found.path,
-                title=extracted.title,
+                title=str(attributes.get("title") or "") or extracted.title,
                 sha256=hashlib.sha256(data).hexdigest(),
                 size=len(data),
                 recipe=self._recipe,
                 text=extracted.text,
+                attributes={**extracted.attributes, **attributes},
+                beside=beside,
             )
             pairs = zip(spans, places, strict=True)
             return _Waiting(document, tuple(NewChunk(start=s.start, end=s.end, anchor=a) for s, a in pairs))

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ingest.ignore import IGNORE_FILE, NO_IGNORES, Ignores
 from ingest.readers import is_document_name
 from rag.errors import ConfigError
+from rag.store import Stamp, stamp_of
 
-_IGNORED_FOLDERS = frozenset({"__pycache__", "node_modules"})
+BESIDE = ".meta.yaml"  # behind the name of a file: the file that names its attributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,8 @@ class Found:
     root: str
     path: str
     file: Path
+    stamp: Stamp | None = None  # None: it was not looked at yet
+    beside: "Found | None" = None  # the file that names its attributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +55,12 @@ class Scan:
         return (root, path) not in self.unread and not any((root, each) in self.unread for each in ("/", *folders))
 
 
-def scan(paths: Iterable[Path], *, max_file_bytes: int) -> Scan:
-    """All files below `paths`; none is opened.
+def scan(
+    paths: Iterable[Path], *, max_file_bytes: int, ignores: Ignores = NO_IGNORES, data_dir: Path | None = None
+) -> Scan:
+    """All files below `paths`; none but ignore files is opened.
+
+    data_dir: a folder that is left out where it stands below another one.
 
     Raises:
         ConfigError: a path does not exist.
@@ -69,7 +77,7 @@ def scan(paths: Iterable[Path], *, max_file_bytes: int) -> Scan:
         result.seen.add((root, below))
         if root not in result.roots:
             result.roots.append(root)
-        _Walk(result, root, max_file_bytes).visit(below)
+        _Walk(result, root, max_file_bytes, data_dir and data_dir.resolve()).visit(below, ignores)
     _drop_doubles(result)
     return result
 
@@ -84,42 +92,57 @@ def scan_files(files: Iterable[Found], *, max_file_bytes: int) -> Scan:
 
 
 class _Walk:
-    def __init__(self, result: Scan, root: str, max_file_bytes: int) -> None:
+    def __init__(self, result: Scan, root: str, max_file_bytes: int, data_dir: Path | None = None) -> None:
         self._result = result
         self._root = root
         self._max_file_bytes = max_file_bytes
+        self._data_dir = data_dir
 
-    def visit(self, below: str) -> None:
+    def visit(self, below: str, ignores: Ignores) -> None:
         if below:
-            self.take(below, Path(self._root, below))
+            file = Path(self._root, below)
+            self.take(below, file, has_beside=file.with_name(file.name + BESIDE).is_file())
             return
-        folders = [""]
+        folders = [("", ignores)]
         while folders:
-            folders.extend(reversed(list(self._folder(folders.pop()))))
+            folders.extend(reversed(list(self._folder(*folders.pop()))))
 
-    def _folder(self, folder: str) -> Iterator[str]:
-        """The folders in `folder`, each with a final "/"; its files are noted."""
+    def _folder(self, folder: str, ignores: Ignores) -> Iterator[tuple[str, Ignores]]:
+        """The folders in `folder`, each with a final "/", and the rules there; its files are noted."""
         try:
             with os.scandir(Path(self._root, folder)) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
+                entries = {entry.name: entry for entry in sorted(listing, key=lambda entry: entry.name)}
+            if entries.pop(IGNORE_FILE, None):
+                ignores = ignores.below(folder, Path(self._root, folder, IGNORE_FILE))
         except OSError as error:
             self._fail(folder or "/", f"the folder cannot be listed: {error.strerror}")
             return
-        for entry in entries:
-            path = folder + entry.name
-            if entry.name.startswith(".") or entry.name in _IGNORED_FOLDERS:
-                self._skip(path, "ignored by rule: hidden, a cache or a package folder")
-            elif entry.is_symlink() and not self._is_inside(Path(entry.path)):
-                self._skip(path, "a link that leads out of the folder or to nothing")
-            elif entry.is_dir(follow_symlinks=False):
-                yield path + "/"
-            elif entry.is_dir():
-                # It leads to a folder that is walked under its own name: following it could only find doubles or loops.
-                self._skip(path, "a link to a folder")
+        except ValueError as error:  # rather nothing of the folder than what was to be left out
+            self._fail(folder or "/", f"its {IGNORE_FILE} cannot be understood: {error}")
+            return
+        for name, entry in entries.items():
+            path = folder + name
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if reason := ignores.reason(path + "/" if is_folder else path) or self._why_not(entry, is_folder=is_folder):
+                self._skip(path, reason)
+            elif is_folder:
+                yield path + "/", ignores
             else:
-                self.take(path, Path(entry.path))
+                self.take(path, Path(entry.path), has_beside=name + BESIDE in entries)
 
-    def take(self, path: str, file: Path) -> None:
+    def _why_not(self, entry: "os.DirEntry[str]", *, is_folder: bool) -> str | None:
+        """Why an entry that no rule ignores is left out; None: it is not."""
+        if is_folder:
+            is_ours = self._data_dir is not None and Path(entry.path) == self._data_dir
+            return "the data directory, which holds what was ingested" if is_ours else None
+        if entry.is_symlink() and not self._is_inside(Path(entry.path)):
+            return "a link that leads out of the folder or to nothing"
+        if entry.is_dir():
+            # It leads to a folder that is walked under its own name: following it could only find doubles or loops.
+            return "a link to a folder"
+        return "attributes of the file beside it" if entry.name.endswith(BESIDE) else None
+
+    def take(self, path: str, file: Path, *, has_beside: bool = False) -> None:
         """Nothing; the file is found, skipped or failed."""
         try:
             status = file.stat()
@@ -137,7 +160,16 @@ class _Walk:
         elif status.st_size > self._max_file_bytes:
             self._fail(path, too_large(status.st_size, self._max_file_bytes))
         else:
-            self._result.found.append(Found(root=self._root, path=path, file=file))
+            beside = self._beside(path + BESIDE, file.with_name(file.name + BESIDE)) if has_beside else None
+            stamp = stamp_of(status)
+            self._result.found.append(Found(root=self._root, path=path, file=file, stamp=stamp, beside=beside))
+
+    def _beside(self, path: str, file: Path) -> Found:
+        try:
+            stamp = stamp_of(file.stat())
+        except OSError:  # who reads it says why it cannot be read
+            stamp = None
+        return Found(root=self._root, path=path, file=file, stamp=stamp)
 
     def _is_inside(self, link: Path) -> bool:
         try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 
 from ingest.chunk import Chunker, recipe
+from ingest.digests import Digests
 from ingest.plan import Plan, plan
 from ingest.progress import Silent
 from ingest.readers import Readers
@@ -12,7 +13,7 @@ from ingest.scan import Found, scan_files
 from rag.embed import Encoder
 from rag.indexing import Job
 from rag.settings import IngestSettings
-from rag.store import Cut, Draft, FileError
+from rag.store import Cut, Draft, FileError, SeenFiles
 from rag.types import FileId
 
 _AT_ONCE = 32  # files between two looks at whether they are still wanted
@@ -59,7 +60,8 @@ class UploadIndexer:
         scan = scan_files(
             [Found(root=job.file_id, path=job.filename, file=job.file) for job in jobs], max_file_bytes=limit
         )
-        todo = plan(scan, draft.known, recipe=_recipe(cut), max_file_bytes=limit, prune=False, progress=Silent())
+        digests = Digests(SeenFiles(None), max_file_bytes=limit)
+        todo = plan(scan, draft.known, recipe=_recipe(cut), digests=digests, prune=False, progress=Silent())
         run.apply(todo, Silent())
         return {job.file_id: None for job in jobs} | _errors(todo, jobs)
 

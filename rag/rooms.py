@@ -13,13 +13,14 @@ from rag.applications import Applications
 from rag.auth import Salts
 from rag.embed import Batcher, Encoder
 from rag.embed.borrowed import BorrowedEncoder
+from rag.embed.load import load_encoder
 from rag.engine import EngineInfo, EnginePool, LocalEngine, is_cpu_build, local_slot, running_slots
 from rag.errors import NotFound
 from rag.gate import Gate
 from rag.groups import Groups
 from rag.indexing import Indexer, Indexing
 from rag.library import Library
-from rag.models import chat_model_source, embedding_source
+from rag.models import chat_model_source
 from rag.passages import Passages
 from rag.plan import Limits
 from rag.planner import Planner
@@ -151,9 +152,7 @@ async def open_rooms(
 
 def make_encoder(settings: Settings, *, n_threads: int | None = None) -> Encoder:
     """The encoder that the settings name, loaded. n_threads: as of `SentenceEncoder`."""
-    from rag.embed.encoder import SentenceEncoder  # loads torch, which takes seconds
-
-    return SentenceEncoder(settings.embedding, embedding_source(settings.embedding.model), n_threads=n_threads)
+    return load_encoder(settings.embedding, n_threads=n_threads)
 
 
 def _encoder_threads(engines: EnginePool) -> int | None:

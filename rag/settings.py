@@ -97,7 +97,10 @@ class EngineSettings(_Section):
 class EmbeddingSettings(_Section):
     """The model that turns text into vectors."""
 
-    model: str = Field("all-MiniLM-L6-v2", description="A folder, a Hugging Face name, or the embedded one.")
+    model: str = Field(
+        "all-MiniLM-L6-v2",
+        description="A folder, a Hugging Face name, or the embedded one; fake: hashed words, to try things out.",
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the CPU or GPU computes in it, else float32."

@@ -60,8 +60,8 @@ class Readers:
         if not data:
             raise Skip("empty")
         extracted = self._by_kind[_kind(path, data[:_HEAD_BYTES])].read(data)
-        if not extracted.text.strip():
-            raise Skip("empty: it has nothing but white space")
+        if not extracted.text[extracted.body :].strip():
+            raise Skip("empty: it has nothing but white space" + (" behind its front matter" if extracted.body else ""))
         return extracted
 
     def __enter__(self) -> Self:

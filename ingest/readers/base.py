@@ -1,6 +1,7 @@
 """What a reader gives, and how it says that it cannot."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -22,6 +23,8 @@ class Extracted:
     marks: tuple[Mark, ...] = ()
     is_markdown: bool = False
     has_lines: bool = True  # lines of the text are lines of the file
+    body: int = 0  # where what is searched starts; front matter may stand before it
+    attributes: Mapping[str, str | int | float | bool] = field(default_factory=dict)  # what it says of itself
 
 
 class ReadFailure(Exception):

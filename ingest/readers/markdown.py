@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from ingest.attributes import front_matter
 from ingest.readers.base import Extracted, Mark
 from ingest.readers.decode import decode
 from ingest.readers.outline import Outline
@@ -11,7 +12,6 @@ _ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)(.*)$")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)$")
 _NO_PARAGRAPH = re.compile(r"\s*$| {0,3}([>#|]|[-*+][ \t]|\d{1,9}[.)][ \t]|`{3}|~{3}|<)| {4}|\t")
-_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?\r?\n)?(?:---|\.\.\.)[ \t]*(?:\r?\n|$)", re.DOTALL)
 _FRONT_TITLE = re.compile(r"^title:(.*)$", re.MULTILINE)
 _CLOSING = re.compile(r"(?:^|[ \t])#+$")  # the marks that may end an ATX heading
 _NAME_CHARS = 400  # a longer heading is cut: it is no name, and the patterns below would be slow on it
@@ -32,18 +32,20 @@ class MarkdownReader:
     def read(self, data: bytes) -> Extracted:
         """The file's text; title is the first heading of level 1, else the front matter's."""
         text = decode(data)
-        front = _FRONT_MATTER.match(text)
+        attributes, body = front_matter(text)
         outline = Outline()
         marks = []
         title = None
-        for start, level, name in _headings(text, front.end() if front else 0):
+        for start, level, name in _headings(text, body):
             marks.append(Mark(start=start, heading=outline.enter(level, name)))
             title = title or (name if level == 1 else None)
         return Extracted(
             text=text,
-            title=title or _front_title(front),
+            title=title or _front_title(text[:body]),
             marks=tuple(marks),
             is_markdown=True,
+            body=body,
+            attributes=attributes,
         )
 
 
@@ -78,6 +80,6 @@ def _plain(name: str) -> str:
     return " ".join(name.split())
 
 
-def _front_title(front: re.Match[str] | None) -> str | None:
-    found = _FRONT_TITLE.search(front[1] or "") if front else None
+def _front_title(front: str) -> str | None:
+    found = _FRONT_TITLE.search(front)  # also of front matter that is no YAML, as `title: One: two`
     return found[1].strip().strip("\"'").strip() or None if found else None

@@ -50,14 +50,18 @@ def show(name: Name, *, data_dir: DataDir = None, config: Config = None, as_json
     """Show a collection and its documents."""
     with _store(data_dir, config) as store, store.pin(name) as generation:
         info, roots = generation.info, generation.roots()
+        rules = store.rules(info.id).as_dict()
         files = [(root, path, known.size) for root in roots for path, known in generation.known(root).items()]
     if as_json:
         rows = [{"root": root, "path": path, "bytes": size} for root, path, size in files]
-        say_json({**_facts(info), "roots": list(roots), "files": rows})
+        say_json({**_facts(info), "rules": rules, "roots": list(roots), "files": rows})
         return
     say(f"{info.name} ({info.id}), access group {info.group}")
     say(f"generation {info.generation}: {info.documents} documents, {info.chunks} chunks")
     say(f"embedding: {info.embedding.model}, {info.embedding.dimensions} dimensions, {info.embedding.dtype}")
+    for rule, value in rules.items():
+        said = ", ".join(map(str, value)) if isinstance(value, list) else value
+        say(f"{rule.replace('_', ' ')}: {said} (kept; `rag ingest --{rule.replace('_', '-')}` changes it)")
     say_table(("document", "bytes", "root"), [(path, size, root) for root, path, size in files])
 
 

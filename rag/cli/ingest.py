@@ -1,22 +1,27 @@
 """`rag ingest`: files in, a searchable collection out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rag.cli.options import AsJson, Collection, Config, DataDir, load_settings
-from rag.cli.output import note, say, say_json
+from rag.cli.output import note, say_json
+from rag.cli.summary import show_summary
 
 if TYPE_CHECKING:
     from ingest.pipeline import Summary
-    from ingest.scan import Refused
+    from ingest.progress import Bars, JsonLines, Silent
     from rag.embed import Encoder
     from rag.settings import Settings
-    from rag.store import Store
+    from rag.store import Rules, Store
 
-_LISTED = 20
+_MIN_CHUNK_TOKENS = 16
+Shown = Literal["auto", "json", "off"]
+Patterns = list[str] | None
 
 
 def ingest(
@@ -30,10 +35,27 @@ def ingest(
             show_default=False,
         ),
     ] = None,
+    include: Annotated[
+        Patterns, typer.Option(metavar="PATTERN", help="Take only such files; kept with the collection. '' ends it.")
+    ] = None,
+    exclude: Annotated[
+        Patterns, typer.Option(metavar="PATTERN", help="Leave out such files; kept with the collection. '' ends it.")
+    ] = None,
+    chunk_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Largest chunk in tokens; kept with the collection. 0: ingest.chunk_tokens.", show_default=False
+        ),
+    ] = None,
     prune: Annotated[
         bool, typer.Option("--prune/--no-prune", help="Remove documents that have vanished below PATH.")
     ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and write nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read every file, even if its size and times have not changed.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until interrupted, and take in what changes.")] = False,
+    progress: Annotated[Shown, typer.Option(help="Bars, JSON lines on standard error, or nothing.")] = "auto",
     data_dir: DataDir = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -42,25 +64,54 @@ def ingest(
 
     Takes Markdown, text, HTML, PDF and source code. Only what has changed since the last time is read, cut and
     embedded. Questions see all of it at once when it is done, or none. Exit code 1: some files failed, and the rest
-    is in.
+    is in. Patterns are written as in .gitignore, and so are the .ragignore files of folders.
     """
+    if watch and dry_run:
+        raise typer.BadParameter("--watch and --dry-run exclude each other")
+    if chunk_tokens and chunk_tokens < _MIN_CHUNK_TOKENS:
+        raise typer.BadParameter(f"--chunk-tokens {chunk_tokens} is less than {_MIN_CHUNK_TOKENS}")
     settings = load_settings(data_dir, config).settings
     from rag.store import Store
 
     store = Store(settings.data_dir, settings.index)
     try:
-        before = _generation(store, collection, group)
-        summary = _ingest(paths, collection, group, store, settings, prune=prune, dry_run=dry_run)
-        if not dry_run and summary.generation != before:
-            _store_tokens(store, collection, group, settings)
+        run = partial(
+            _ingest,
+            paths,
+            collection,
+            group,
+            store,
+            settings,
+            _encoder(settings),
+            said=partial(_said, include=include, exclude=exclude, chunk_tokens=chunk_tokens),
+            prune=prune,
+            dry_run=dry_run,
+            check=check,
+            shown="off" if watch and progress == "auto" else progress,
+        )
+        if watch:
+            from rag.cli.watch import watch as watch_paths
+
+            watch_paths(paths, run, data_dir=settings.data_dir, as_json=as_json)
+            return
+        summary = run()
     finally:
         store.close()
     if as_json:
         say_json(summary.as_dict())
     else:
-        _show(summary, dry_run=dry_run)
+        show_summary(summary, dry_run=dry_run)
     if summary.failed:
         raise typer.Exit(1)
+
+
+def _said(before: "Rules", *, include: Patterns, exclude: Patterns, chunk_tokens: int | None) -> "Rules":
+    """What the collection holds from now on: what was said before, but for what is said now."""
+    if include is not None:
+        before = replace(before, include=tuple(filter(None, include)))
+    if exclude is not None:
+        before = replace(before, exclude=tuple(filter(None, exclude)))
+    return before if chunk_tokens is None else replace(before, chunk_tokens=chunk_tokens or None)
 
 
 def _ingest(
@@ -69,38 +120,54 @@ def _ingest(
     group: str | None,
     store: "Store",
     settings: "Settings",
+    encoder: "Encoder",
     *,
+    said: "Callable[[Rules], Rules]",
     prune: bool,
     dry_run: bool,
+    check: bool,
+    shown: Shown,
 ) -> "Summary":
     from ingest import pipeline
-    from ingest.progress import Bars
 
-    with Bars() as bars:
-        return pipeline.ingest(
+    before = _generation(store, collection, group)
+    with _progress(shown) as progress:
+        summary = pipeline.ingest(
             paths,
             collection=collection,
             group=group,
             store=store,
-            encoder=_encoder(settings),
+            encoder=encoder,
             settings=settings.ingest,
+            rules=said(store.rules(collection, group)),
             prune=prune,
             dry_run=dry_run,
-            progress=bars,
+            check=check,
+            progress=progress,
         )
+    # Engines that run elsewhere say themselves which model they serve, so its tokens are not known here.
+    if not dry_run and summary.generation != before and not settings.engine.urls:
+        _store_tokens(store, collection, group, settings)
+    return summary
+
+
+def _progress(shown: Shown) -> "Bars | JsonLines | Silent":
+    from ingest.progress import Bars, JsonLines, Silent
+
+    if shown == "json":
+        return JsonLines()
+    return Bars() if shown == "auto" else Silent()
 
 
 def _encoder(settings: "Settings") -> "Encoder":
+    from rag.embed.load import load_encoder
     from rag.embed.remembered import RememberedEncoder, remembered_file
     from rag.models import embedding_source
 
-    def load() -> "Encoder":
-        from rag.rooms import make_encoder  # loads torch: seconds that an ingest without new text does not spend
-
-        return make_encoder(settings)
-
     source = embedding_source(settings.embedding.model)
-    return RememberedEncoder(load, remembered_file(settings.data_dir, settings.embedding, source))
+    return RememberedEncoder(
+        partial(load_encoder, settings.embedding), remembered_file(settings.data_dir, settings.embedding, source)
+    )
 
 
 def _generation(store: "Store", collection: str, group: str | None) -> int:
@@ -129,28 +196,3 @@ def _store_tokens(store: "Store", collection: str, group: str | None, settings: 
             passages.close()
     except RagError as error:  # the documents are in: only the first question will take longer
         note(f"note: chunks are not yet tokenised for the chat model. {error}")
-
-
-def _show(summary: "Summary", *, dry_run: bool) -> None:
-    names = ("new", "changed", "moved", "unchanged", "removed")
-    say(f"{'plan' if dry_run else 'done'}: " + ", ".join(f"{getattr(summary, name)} {name}" for name in names))
-    _list("skipped", summary.skipped)
-    _list("failed", summary.failed)
-    if dry_run:
-        say("Nothing was written.")
-        return
-    say(
-        f"Collection {summary.collection!r}, generation {summary.generation}: {summary.chunks} chunks, "
-        f"{summary.embedded} embedded in {summary.seconds:.1f} s"
-    )
-    say("next: rag serve")
-
-
-def _list(what: str, files: Sequence["Refused"]) -> None:
-    if not files:
-        return
-    say(f"{what}: {len(files)}")
-    for each in files[:_LISTED]:
-        say(f"  {each.path}: {each.reason}")
-    if len(files) > _LISTED:
-        say(f"  and {len(files) - _LISTED} more (--json lists all)")

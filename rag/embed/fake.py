@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from rag.embed.base import Vectors
 from rag.types import EmbeddingInfo
 
+FAKE_MODEL = "fake"  # its name in the settings
 _WORD = re.compile(r"\w+")
 _DIMENSIONS = 64
 
@@ -17,7 +18,7 @@ _DIMENSIONS = 64
 class FakeEncoder:
     """For tests and dry runs. `n_encoded` counts the texts it was asked for."""
 
-    def __init__(self, model: str = "fake", *, shorter_dimensions: Sequence[int] = ()) -> None:
+    def __init__(self, model: str = FAKE_MODEL, *, shorter_dimensions: Sequence[int] = ()) -> None:
         """Give it another name to stand for another model, and lengths to stand for one that was trained for them."""
         self._info = EmbeddingInfo(model=model, dimensions=_DIMENSIONS, dtype="float32")
         self._tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))  # noqa: S106 - not a password

@@ -229,7 +229,9 @@ class Library:
         file_ids = {file.file_id for file in listed.values()}
         attributes = self.shelf.attachments.attributes(generation.info.id, file_ids)
         return {
-            chunk_id: SourceFile(id=file.file_id, name=file.name, attributes=attributes.get(file.file_id, {}))
+            chunk_id: SourceFile(
+                id=file.file_id, name=file.name, attributes={**file.attributes, **attributes.get(file.file_id, {})}
+            )
             for chunk_id, file in listed.items()
         }
 

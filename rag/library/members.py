@@ -42,7 +42,7 @@ def members(
             order=(each.created_at, each.n if each.cut else 0, each.file_id),
             created_at=each.created_at,
             status=each.status,
-            attributes=each.attributes,
+            attributes=_attributes(each, document),
             cut=each.cut,
             error=each.error,
             usage_bytes=_usage(document, dimensions) if each.status is FileStatus.COMPLETED else 0,
@@ -54,8 +54,16 @@ def members(
                 order=(created_at, 0, file_id),
                 created_at=created_at,
                 status=FileStatus.COMPLETED,
+                attributes=document.attributes or None,
                 usage_bytes=_usage(document, dimensions),
             )
+
+
+def _attributes(attachment: Attachment, document: Listed | None) -> Mapping[str, str | int | float | bool] | None:
+    """What clients gave stands over what a document of `rag ingest` says of itself. An upload has what it was given."""
+    if document is None or attachment.cut:
+        return attachment.attributes
+    return {**document.attributes, **(attachment.attributes or {})} or None
 
 
 def _usage(document: Listed | None, dimensions: int) -> int:

@@ -11,6 +11,7 @@ from rag.store.info import CollectionInfo
 from rag.store.keys import Grant, KeyLimits, KeyRecord, KeyStore
 from rag.store.responses import ResponseStore, StoredResponse
 from rag.store.rules import Rules
+from rag.store.seen import SeenFiles, Stamp, stamp_of
 from rag.store.shelf import Shelf
 from rag.store.store import Store
 from rag.store.tokens import TokenStore
@@ -45,12 +46,15 @@ __all__ = [
     "NewChunk",
     "ResponseStore",
     "Rules",
+    "SeenFiles",
     "Shelf",
     "ShownTurn",
+    "Stamp",
     "Store",
     "StoredFile",
     "StoredResponse",
     "TokenStore",
     "TopicFile",
     "TurnStore",
+    "stamp_of",
 ]

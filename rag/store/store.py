@@ -17,6 +17,7 @@ from rag.store.generation import Generation
 from rag.store.info import CollectionInfo
 from rag.store.layout import Folder, check_format, create_folder, mark_format
 from rag.store.rules import NO_RULES, Rules
+from rag.store.seen import SeenFiles
 from rag.store.spool import has_spool
 from rag.types import DEFAULT_GROUP, Chunk, ChunkId, CollectionId, EmbeddingInfo
 
@@ -59,6 +60,15 @@ class Store:
             NotFound: no collection has this name or id.
         """
         return current_info(self._folders.published(name_or_id, group))
+
+    @property
+    def data_dir(self) -> Path:
+        """Where all state lies."""
+        return self._data_dir
+
+    def seen(self, collection_id: CollectionId) -> SeenFiles:
+        """The files that were read for this collection. Only who holds its draft may save them."""
+        return SeenFiles(self._collections / collection_id / "seen.json")
 
     def rules(self, name_or_id: str, group: str | None = None) -> Rules:
         """How a collection's folders are ingested; of one that is not there, nothing was said."""
