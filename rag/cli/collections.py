@@ -10,6 +10,7 @@ import typer
 
 from rag.cli.options import AsJson, Config, DataDir, load_settings
 from rag.cli.output import say, say_json, say_table
+from rag.cli.upkeep import backup, restore, verify
 
 if TYPE_CHECKING:
     from rag.store import CollectionInfo, Store
@@ -23,7 +24,7 @@ app = typer.Typer(rich_markup_mode=None)
 def collections(
     context: typer.Context, *, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False
 ) -> None:
-    """List, show or delete collections. Without a command: list."""
+    """List, show, delete, check and copy collections. Without a command: list."""
     if context.invoked_subcommand is None:
         list_(data_dir=data_dir, config=config, as_json=as_json)
     elif data_dir or config or as_json:
@@ -94,6 +95,11 @@ def delete(
         say_json({"deleted": what})
     else:
         say(f"Deleted {words}.")
+
+
+app.command(epilog="\b\nExample:\n  rag collections verify\n  rag collections verify default --json")(verify)
+app.command(epilog="\b\nExample:\n  rag collections backup default default.tar")(backup)
+app.command(epilog="\b\nExample:\n  rag collections restore default.tar --as copy")(restore)
 
 
 @contextmanager

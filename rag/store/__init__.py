@@ -3,6 +3,7 @@
 from rag.store.attachments import Attachment, Attachments, Cut, FileError, FileStatus, NewAttachment
 from rag.store.batches import Batch, Batches
 from rag.store.catalog import Document, Known, Listed, NewChunk
+from rag.store.copies import Copies
 from rag.store.draft import Draft
 from rag.store.facts import Facts, FactStore
 from rag.store.files import FileStore, Incoming, StoredFile
@@ -17,6 +18,7 @@ from rag.store.store import Store
 from rag.store.tokens import TokenStore
 from rag.store.topics import TopicFile
 from rag.store.turns import ShownTurn, TurnStore
+from rag.store.verify import Problem
 from rag.types import EmbeddingInfo
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Batch",
     "Batches",
     "CollectionInfo",
+    "Copies",
     "Cut",
     "Document",
     "Draft",
@@ -44,6 +47,7 @@ __all__ = [
     "Listed",
     "NewAttachment",
     "NewChunk",
+    "Problem",
     "ResponseStore",
     "Rules",
     "SeenFiles",

@@ -41,6 +41,11 @@ class Generation:
             raise newer_schema(path / CATALOG, found)
         schema.see_as_new(self._connection)
 
+    @property
+    def n_vectors(self) -> int:
+        """How many vectors there are; as many as chunks, unless a file is damaged."""
+        return len(self._index)
+
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> tuple[tuple[int, float], ...]:
         """Up to `k` pairs of chunk number and cosine similarity, best first.
 

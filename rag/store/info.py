@@ -106,6 +106,24 @@ def verify_files(generation: Path) -> None:
         raise damaged(generation / MANIFEST) from None
 
 
+def read_checksums(generation: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a generation, as it was published.
+
+    Raises:
+        FileNotFoundError: there is no manifest.
+        CorpusError: the manifest cannot be understood.
+    """
+    try:
+        return {str(name): str(file["sha256"]) for name, file in _parse(generation / MANIFEST)["files"].items()}
+    except (KeyError, TypeError, AttributeError):
+        raise damaged(generation / MANIFEST) from None
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of the file's bytes."""
+    return _measure(file)[1]
+
+
 def damaged(file: Path) -> CorpusError:
     """The error for a file of the index that is missing or is not what was published."""
     what = "is damaged" if file.exists() else "is missing"

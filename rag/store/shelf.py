@@ -19,11 +19,11 @@ class Shelf:
     def __init__(self, data_dir: Path) -> None:
         """Open or create the file."""
         schema = files.SCHEMA + attachments.SCHEMA + batches.SCHEMA + facts.SCHEMA
-        self._database = Database(data_dir, "files.db", schema, cure=_CURE)
-        self.files = FileStore(data_dir, self._database)
-        self.attachments = Attachments(self._database)
-        self.batches = Batches(self._database)
-        self.facts = FactStore(self._database)
+        self.database = Database(data_dir, "files.db", schema, cure=_CURE)
+        self.files = FileStore(data_dir, self.database)
+        self.attachments = Attachments(self.database)
+        self.batches = Batches(self.database)
+        self.facts = FactStore(self.database)
 
     def drop_store(self, store: CollectionId) -> None:
         """Nothing; nothing is known of a vector store. Files that stood in it stay."""
@@ -33,4 +33,4 @@ class Shelf:
 
     def close(self) -> None:
         """Nothing; the file is closed."""
-        self._database.close()
+        self.database.close()

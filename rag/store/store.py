@@ -134,7 +134,7 @@ class Store:
         self._sweep()
         new_id = _new_id()
         if name is not None:
-            _check_name(name)
+            check_name(name)
         folder = create_folder(self._collections, new_id, name or new_id, group)
         with self.draft(folder.id, embedding) as draft:
             draft.publish(though_empty=True)
@@ -149,7 +149,7 @@ class Store:
         """
         folder = self._folders.published(name_or_id)
         if name is not None:
-            _check_name(name)
+            check_name(name)
         folder.describe(replace(folder.description(), name=name or folder.id), folder.id)
         with self._lock:
             self._retire(folder.id)  # it is opened under the old name
@@ -233,7 +233,7 @@ class Store:
             found = self._folders.find(name, group)
             if found is not None:
                 return found
-            _check_name(name)
+            check_name(name)
             return create_folder(self._collections, _new_id(), name, group or DEFAULT_GROUP)
 
 
@@ -241,7 +241,12 @@ def _new_id() -> CollectionId:
     return CollectionId(f"vs_{secrets.token_hex(12)}")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Nothing, if a collection can have this name.
+
+    Raises:
+        ConfigError: it cannot.
+    """
     if not name.strip() or len(name) > _NAME_CHARS or not name.isprintable() or name.startswith("vs_"):
         raise ConfigError(
             f"A collection cannot be named {name!r}. Use 1 to {_NAME_CHARS} printable characters; "

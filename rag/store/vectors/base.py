@@ -38,6 +38,9 @@ class VectorIndex(Protocol):
     def kind(self) -> Kind:
         """How the vectors are kept."""
 
+    def __len__(self) -> int:
+        """How many vectors there are."""
+
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> Found:
         """Up to `k` chunk numbers with their cosines.
 

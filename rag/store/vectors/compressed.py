@@ -32,6 +32,9 @@ class CompressedIndex:
         self._rows = np.memmap(rows, np.float16, "r", shape=(index.ntotal, index.d))
         self._seqs = np.memmap(seqs, np.int64, "r")
 
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> Found:
         """As `VectorIndex.search`. The scores are exact."""
         seqs, _ = search_lists(self._index, vector, max(_AGAIN * k, _LEAST_AGAIN), allowed)

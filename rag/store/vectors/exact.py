@@ -19,6 +19,9 @@ class ExactIndex:
         """index: as `write_exact` wrote it, mapped. It is never changed: faiss would end the process."""
         self._index = index
 
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> Found:
         """As `VectorIndex.search`."""
         k = min(k, self._index.ntotal if allowed is None else len(allowed))

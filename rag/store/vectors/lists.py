@@ -29,6 +29,9 @@ class ListIndex:
         self._index = index
         self._places = np.memmap(places, _PLACES, "r")
 
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> Found:
         """As `VectorIndex.search`."""
         return best(*search_lists(self._index, vector, k, allowed), k)
