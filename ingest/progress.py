@@ -65,6 +65,7 @@ class Bars:
 
     def stage(self, name: str, total: int) -> None:
         """Nothing; a new bar stands below those of earlier stages."""
+        self._bars.start()  # not before, so that an error at the start stands alone
         self._task = self._bars.add_task(name, total=total, rate="")
 
     def advance(self, steps: int = 1) -> None:
@@ -76,7 +77,6 @@ class Bars:
                 self._bars.update(self._task, rate=f"{rate:,.1f}/s")
 
     def __enter__(self) -> Self:
-        self._bars.start()
         return self
 
     def __exit__(
