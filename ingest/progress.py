@@ -82,7 +82,8 @@ class Bars:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if self._task is not None:
+            self._bars.stop()
 
 
 class JsonLines:
