@@ -10,6 +10,8 @@ from ingest.readers import ReadFailure
 from ingest.scan import Found, reason_of, too_large
 from rag.store import SeenFiles
 
+Beside = tuple[str | None, Mapping[str, Scalar]]  # checksum and attributes
+
 
 class Digests:
     """Gives checksums of what a scan found. One thread uses it."""
@@ -50,7 +52,7 @@ class Digests:
         return sha256
 
 
-def attributes_beside(found: Found) -> tuple[str | None, Mapping[str, Scalar]]:
+def attributes_beside(found: Found) -> Beside:
     """Checksum and attributes of the file that names them; None and none where there is no such file.
 
     Raises:

@@ -13,9 +13,9 @@ from ingest.digests import Digests
 from ingest.ignore import make_ignores
 from ingest.plan import Plan, plan
 from ingest.progress import Progress, Silent
-from ingest.readers import Readers
 from ingest.run import SPECIAL_TOKENS, Run
 from ingest.scan import Refused, Scan, scan
+from ingest.worker.pool import Readers
 from rag.errors import ConfigError, NotFound
 from rag.settings import IngestSettings
 from rag.store import Draft, EmbeddingInfo, Known, Rules, SeenFiles, Store
@@ -127,7 +127,7 @@ def _apply(
     todo: Plan, draft: Draft, encoder: "Encoder", settings: IngestSettings, max_tokens: int, progress: Progress
 ) -> int:
     """How many chunks the model was asked for; the draft is as planned."""
-    with Readers(settings.file_timeout_s) as readers:
+    with Readers(settings) as readers:
         run = Run(
             draft,
             encoder=encoder,
@@ -144,7 +144,9 @@ def _refuse_nothing(paths: Sequence[Path], found: Scan, known: Callable[[str], d
     if found.found or found.skipped or found.failed or any(known(root) for root in found.roots):
         return
     named = ", ".join(repr(str(path)) for path in paths)
-    raise ConfigError(f"{named} holds no documents. Name a folder with Markdown, text, HTML, PDF or source files.")
+    raise ConfigError(
+        f"{named} holds no documents. Name a folder with text, Markdown, PDF, office, mail or source files."
+    )
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """A plan carried out on a draft: read, chunk, embed, store."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,11 +8,12 @@ import numpy as np
 
 from ingest import chunk
 from ingest.chunk import Chunker
-from ingest.digests import attributes_beside, read_file
+from ingest.digests import Beside, attributes_beside, read_file
 from ingest.plan import Plan
 from ingest.progress import Progress
-from ingest.readers import Readers, ReadFailure, Skip
+from ingest.readers import Extracted, ReadFailure
 from ingest.scan import Found, Refused, reason_of
+from ingest.worker.pool import Readers, Reading
 from rag.store import Document, Draft, NewChunk
 
 if TYPE_CHECKING:
@@ -23,16 +23,18 @@ SPECIAL_TOKENS = 2  # what an encoder puts around a text
 _BATCH_CHUNKS = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """A document that has been read and waits for its vectors."""
+    """A file that has been read and waits for its vectors."""
 
-    document: Document
-    chunks: tuple[NewChunk, ...]
+    root: str
+    file: str
+    documents: tuple[tuple[Document, tuple[NewChunk, ...]], ...]
+    kept: frozenset[str]  # paths of documents in it that were known and could not be read now
 
     @property
-    def texts(self) -> list[str]:
-        return [self.document.text[each.start : each.end] for each in self.chunks]
+    def n_chunks(self) -> int:
+        return sum(len(chunks) for _, chunks in self.documents)
 
 
 class Run:
@@ -65,58 +67,84 @@ class Run:
             self._draft.move(found.root, old, found.path)
         progress.stage("ingest", len(todo.new) + len(todo.changed))
         waiting: list[_Waiting] = []
-        for found in (*todo.new, *todo.changed):
-            read = self._read(found, todo)
-            if read is not None:
-                waiting.append(read)
-            if sum(len(each.chunks) for each in waiting) >= _BATCH_CHUNKS:
+        for found, reading in self._readers.read_all((*todo.new, *todo.changed), self._load):
+            try:
+                read = self._read(found, reading, todo)
+            except (ReadFailure, OSError) as error:
+                reason = reason_of(error) if isinstance(error, OSError) else str(error)
+                _fail(todo, found, [Refused(root=found.root, path=found.path, reason=reason)])
+            else:
+                waiting.extend([read] if read else [])
+            if sum(each.n_chunks for each in waiting) >= _BATCH_CHUNKS:
                 self._store(waiting)
                 waiting = []
             progress.advance()
         self._store(waiting)
 
-    def _read(self, found: Found, todo: Plan) -> _Waiting | None:
-        """The document; None if it is none, which is then noted in `todo`."""
-        try:
-            data = read_file(found.file, self._max_file_bytes)
-            extracted = self._readers.read(found.path, data)
-            beside, attributes = attributes_beside(found)
-        except (ReadFailure, OSError) as error:
-            # What was known of the file stays searchable: it may be half written just now.
-            reason = reason_of(error) if isinstance(error, OSError) else str(error)
-            todo.failed.append(Refused(root=found.root, path=found.path, reason=reason))
-            _take_out(todo, found)
-        except Skip as reason:
-            todo.skipped.append(Refused(root=found.root, path=found.path, reason=str(reason)))
-            if _take_out(todo, found):
-                self._draft.remove(found.root, found.path)
-                todo.removed.append((found.root, found.path))
-        else:
-            spans = self._chunker.chunk(extracted)
-            places = chunk.anchors(extracted, spans)
-            document = Document(
+    def _load(self, found: Found) -> tuple[str, bytes]:
+        return found.path, read_file(found.file, self._max_file_bytes)
+
+    def _read(self, found: Found, reading: Reading | OSError, todo: Plan) -> _Waiting | None:
+        """The file's documents; None if it has none. What it is and holds that is no document is noted in `todo`."""
+        if isinstance(reading, OSError):
+            raise reading
+        beside = attributes_beside(found)
+        failed = list(_refused(found, ((part.name, part.failed) for part in reading.parts)))
+        skipped = list(_refused(found, ((part.name, part.skipped) for part in reading.parts)))
+        texts = [(part.name, part.extracted) for part in reading.parts if part.extracted]
+        if texts:
+            todo.failed.extend(failed)
+            todo.skipped.extend(skipped)
+            # What failed inside is tried again next time: no recipe is like "".
+            recipe = "" if failed else self._recipe
+            return _Waiting(
                 root=found.root,
-                path=found.path,
-                title=str(attributes.get("title") or "") or extracted.title,
-                sha256=hashlib.sha256(data).hexdigest(),
-                size=len(data),
-                recipe=self._recipe,
-                text=extracted.text,
-                attributes={**extracted.attributes, **attributes},
-                beside=beside,
+                file=found.path,
+                documents=tuple(self._document(found, reading, recipe, beside, *each) for each in texts),
+                kept=frozenset(each.path for each in failed),
             )
-            pairs = zip(spans, places, strict=True)
-            return _Waiting(document, tuple(NewChunk(start=s.start, end=s.end, anchor=a) for s, a in pairs))
+        todo.skipped.extend(skipped)
+        if failed:
+            _fail(todo, found, failed)
+            return None
+        if found.path not in {each.path for each in skipped}:
+            todo.skipped.append(Refused(root=found.root, path=found.path, reason="it holds no documents"))
+        if _take_out(todo, found):
+            self._draft.remove(found.root, found.path)
+            todo.removed.append((found.root, found.path))
         return None
+
+    def _document(
+        self, found: Found, reading: Reading, recipe: str, beside: Beside, name: str, extracted: Extracted
+    ) -> tuple[Document, tuple[NewChunk, ...]]:
+        spans = self._chunker.chunk(extracted)
+        pairs = zip(spans, chunk.anchors(extracted, spans), strict=True)
+        digest, attributes = beside
+        document = Document(
+            root=found.root,
+            path=_inside(found.path, name),
+            inside=found.path if name else None,
+            title=str(attributes.get("title") or "") or extracted.title,
+            sha256=reading.sha256,
+            size=reading.size,
+            recipe=recipe,
+            text=extracted.text,
+            attributes={**extracted.attributes, **attributes},
+            beside=digest,
+        )
+        return document, tuple(NewChunk(start=span.start, end=span.end, anchor=anchor) for span, anchor in pairs)
 
     def _store(self, waiting: Sequence[_Waiting]) -> None:
         """Nothing; the documents are in the draft. Text that had a vector, in whatever document, keeps it."""
-        texts = dict.fromkeys(text for each in waiting for text in each.texts)
+        texts = dict.fromkeys(text for each in waiting for document in each.documents for text in _texts(*document))
         vectors = self._draft.vectors(texts)
         missing = [text for text in texts if text not in vectors]
         vectors |= zip(missing, self._embed(missing), strict=True)
         for each in waiting:
-            self._draft.put(each.document, each.chunks, np.stack([vectors[text] for text in each.texts]))
+            paths = {document.path for document, _ in each.documents}
+            self._draft.remove(each.root, each.file, keep=paths | each.kept)
+            for document, chunks in each.documents:
+                self._draft.put(document, chunks, np.stack([vectors[text] for text in _texts(document, chunks)]))
 
     def _embed(self, texts: Sequence[str]) -> Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]:
         self.n_embedded += len(texts)
@@ -125,6 +153,26 @@ class Run:
             vectors = self._encoder.encode_documents(part)
             self._draft.keep(part, vectors)  # should this run be killed, the next one has them
             yield from vectors
+
+
+def _texts(document: Document, chunks: Iterable[NewChunk]) -> list[str]:
+    return [document.text[each.start : each.end] for each in chunks]
+
+
+def _inside(path: str, name: str) -> str:
+    return f"{path}/{name}" if name else path
+
+
+def _refused(found: Found, reasons: Iterable[tuple[str, str | None]]) -> Iterator[Refused]:
+    for name, reason in reasons:
+        if reason:
+            yield Refused(root=found.root, path=_inside(found.path, name), reason=reason)
+
+
+def _fail(todo: Plan, found: Found, failed: Iterable[Refused]) -> None:
+    """Nothing; noted. What was known of the file stays searchable: it may be half written just now."""
+    todo.failed.extend(failed)
+    _take_out(todo, found)
 
 
 def _take_out(todo: Plan, found: Found) -> bool:

@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from rag.store.schema import text_key
 from rag.types import Anchor, Chunk, ChunkId, FileId
 
 UPLOADED = "file-"  # at the front of the roots of uploaded files, which are their ids
 _CHUNK = """
-SELECT c.seq, c.id, d.path, d.title, c.start, c.end, c.heading, c.line, c.page, c.text
+SELECT c.seq, c.id, d.path, d.title, c.start, c.end, c.text, c.heading, c.line, c.page, c.slide, c.sheet, c.cells
 FROM chunk c JOIN document d ON d.id = c.document
 """
 _IDS = "SELECT c.id FROM chunk c JOIN document d ON d.id = c.document"
@@ -24,7 +25,7 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A document as it was ingested."""
+    """A file as it was ingested."""
 
     sha256: str
     size: int
@@ -56,6 +57,7 @@ class Document:
 
     root: str
     path: str  # below the root, POSIX separators
+    inside: str | None = None  # path of the archive or message that it was read from; None: it is a file itself
     title: str | None  # None: the file name without its suffix
     sha256: str
     size: int
@@ -106,10 +108,10 @@ def roots(connection: sqlite3.Connection) -> tuple[str, ...]:
 
 
 def known(connection: sqlite3.Connection, root: str) -> dict[str, Known]:
-    """The documents of a root by path; empty for a root that never was."""
+    """The files of a root by path; empty for a root that never was."""
     rows = connection.execute(
-        "SELECT d.path, d.sha256, d.size, d.recipe, d.beside FROM document d JOIN root r ON r.id = d.root"
-        " WHERE r.path = ? ORDER BY d.path",
+        "SELECT d.file, d.sha256, d.size, d.recipe, d.beside FROM document d JOIN root r ON r.id = d.root"
+        " WHERE r.path = ? GROUP BY d.file ORDER BY d.file",  # any document of a file: they are stored together
         (root,),
     )
     return {
@@ -216,10 +218,11 @@ def insert_document(connection: sqlite3.Connection, document: Document) -> int:
     """The row number of a document that was not there."""
     connection.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (document.root,))
     cursor = connection.execute(
-        "INSERT INTO document (root, path, title, sha256, size, recipe, text, attributes, beside)"
-        " SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM root WHERE path = ?",
+        "INSERT INTO document (root, path, file, title, sha256, size, recipe, text, attributes, beside)"
+        " SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM root WHERE path = ?",
         (
             document.path,
+            document.inside or document.path,
             document.title,
             document.sha256,
             document.size,
@@ -241,24 +244,27 @@ def insert_chunks(
     for seq, chunk in numbered:
         text = document.text[chunk.start : chunk.end]
         key = chunk_id(document.path, chunk.start, chunk.end, text)
-        anchor = chunk.anchor
-        place = (anchor.heading, anchor.line, anchor.page)
-        rows.append((seq, key, row, chunk.start, chunk.end, *place, text, text_key(text)))
+        rows.append((seq, key, row, chunk.start, chunk.end, *_columns(chunk.anchor), text, text_key(text)))
     connection.executemany(
-        "INSERT INTO chunk (seq, id, document, start, end, heading, line, page, text, key)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO chunk (seq, id, document, start, end, heading, line, page, slide, sheet, cells, text, key)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
 
 
-def _chunk(row: tuple[int, str, str, str | None, int, int, str | None, int | None, int | None, str]) -> Chunk:
-    seq, key, path, title, start, end, heading, line, page, text = row
+def _columns(anchor: Anchor) -> tuple[str | int | None, ...]:
+    return anchor.heading, anchor.line, anchor.page, anchor.slide, anchor.sheet, anchor.cells
+
+
+# Any: the columns of `_CHUNK`, which the schema types.
+def _chunk(row: tuple[Any, ...]) -> Chunk:
+    seq, key, path, title, start, end, text, heading, line, page, slide, sheet, cells = row
     return Chunk(
         id=ChunkId(key),
         seq=seq,
         document=path,
         title=title or PurePosixPath(path).stem,
-        anchor=Anchor(heading=heading, line=line, page=page),
+        anchor=Anchor(heading=heading, line=line, page=page, slide=slide, sheet=sheet, cells=cells),
         start=start,
         end=end,
         text=text,

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -82,7 +82,7 @@ class Draft:
         return catalog.roots(self._connection)
 
     def known(self, root: str) -> dict[str, Known]:
-        """The documents of a root by path."""
+        """The files of a root by path."""
         return catalog.known(self._connection, root)
 
     def files(self) -> tuple[Listed, ...]:
@@ -127,28 +127,36 @@ class Draft:
             connection.commit()
 
     def move(self, root: str, old: str, new: str) -> None:
-        """Nothing; the document is known by its new path. Its vectors stay, its chunk ids change."""
+        """Nothing; the file's documents are known by their new paths. Their vectors stay, their chunk ids change."""
         with _disk_errors(self._folder):
             connection = self._begun()
             connection.execute(
-                "UPDATE document SET path = ? WHERE path = ? AND root = (SELECT id FROM root WHERE path = ?)",
+                "UPDATE document SET path = ?1 || substr(path, length(?2) + 1), file = ?1"
+                " WHERE file = ?2 AND root = (SELECT id FROM root WHERE path = ?3)",
                 (new, old, root),
             )
             rows = connection.execute(
-                "SELECT c.start, c.end, c.text, c.seq FROM chunk c JOIN document d ON d.id = c.document"
-                " JOIN root r ON r.id = d.root WHERE r.path = ? AND d.path = ?",
+                "SELECT d.path, c.start, c.end, c.text, c.seq FROM chunk c JOIN document d ON d.id = c.document"
+                " JOIN root r ON r.id = d.root WHERE r.path = ? AND d.file = ?",
                 (root, new),
             ).fetchall()
-            ids = [(catalog.chunk_id(new, start, end, text), seq) for start, end, text, seq in rows]
+            ids = [(catalog.chunk_id(path, start, end, text), seq) for path, start, end, text, seq in rows]
             connection.executemany("UPDATE chunk SET id = ? WHERE seq = ?", ids)
             connection.commit()
 
-    def remove(self, root: str, path: str) -> None:
-        """Nothing; the document is gone, if it was there."""
+    def remove(self, root: str, file: str, *, keep: Collection[str] = ()) -> None:
+        """Nothing; the file's documents are gone, if they were there, but those whose paths are in `keep`."""
         with _disk_errors(self._folder):
-            self._begun()
-            self._delete(root, path)
-            self._connection.commit()
+            there = self._connection.execute(
+                "SELECT d.id, d.path FROM document d JOIN root r ON r.id = d.root WHERE r.path = ? AND d.file = ?",
+                (root, file),
+            ).fetchall()
+            gone = [(row,) for row, path in there if path not in keep]
+            if not gone:
+                return
+            connection = self._begun()
+            connection.executemany("DELETE FROM document WHERE id = ?", gone)
+            connection.commit()
 
     def publish(self, *, though_empty: bool = False) -> int:
         """The number of the generation that readers see from now on; the old one if nothing was changed.

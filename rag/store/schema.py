@@ -4,13 +4,14 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 _TABLES = """
 CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE document (
     id INTEGER PRIMARY KEY,
     root INTEGER NOT NULL REFERENCES root,
     path TEXT NOT NULL,
+    file TEXT NOT NULL,       -- path of the file that it was read from: its own, or of what it is inside
     title TEXT,               -- NULL: the file name without its suffix
     sha256 TEXT NOT NULL,     -- of the file's bytes
     size INTEGER NOT NULL,    -- of the file, in bytes
@@ -29,11 +30,15 @@ CREATE TABLE chunk (
     heading TEXT,
     line INTEGER,
     page INTEGER,
+    slide INTEGER,
+    sheet TEXT,
+    cells TEXT,
     text TEXT NOT NULL,
     key BLOB                  -- `text_key` of its text: equal texts have one vector
 ) STRICT;
 """
 _INDEXES = """
+CREATE INDEX IF NOT EXISTS document_file ON document (root, file);
 CREATE INDEX IF NOT EXISTS chunk_id ON chunk (id);
 CREATE INDEX IF NOT EXISTS chunk_document ON chunk (document, start);
 CREATE INDEX IF NOT EXISTS chunk_key ON chunk (key);
@@ -44,6 +49,12 @@ _ADDED = {
         ("document", "attributes", "TEXT", "NULL"),
         ("document", "beside", "TEXT", "NULL"),
         ("chunk", "key", "BLOB", "text_key(text)"),
+    ),
+    3: (
+        ("document", "file", "TEXT", "path"),
+        ("chunk", "slide", "INTEGER", "NULL"),
+        ("chunk", "sheet", "TEXT", "NULL"),
+        ("chunk", "cells", "TEXT", "NULL"),
     ),
 }
 

@@ -16,6 +16,11 @@ OTHER = EmbeddingInfo(model="other", dimensions=4, dtype="float32")
 ROWS = np.eye(4, dtype=np.float32)
 # What version 2 added to the catalog of version 1.
 DOWNGRADE = """
+DROP INDEX document_file;
+ALTER TABLE document DROP COLUMN file;
+ALTER TABLE chunk DROP COLUMN slide;
+ALTER TABLE chunk DROP COLUMN sheet;
+ALTER TABLE chunk DROP COLUMN cells;
 DROP INDEX chunk_key;
 ALTER TABLE chunk DROP COLUMN key;
 ALTER TABLE document DROP COLUMN attributes;
