@@ -122,6 +122,8 @@ class Driver:
         assert found in (before, after), f"{found} is neither {before} nor {after}"
         if was_killed:
             self.report.kills += 1
+            if self.report.kills % 20 == 0:
+                print(self.report.kills, "kills", file=sys.stderr, flush=True)  # noqa: T201 - with pytest -s
             self.report.published_by_killed += found == after != before
         else:
             self.report.survived += 1
@@ -135,9 +137,9 @@ class Driver:
                 process.stderr.readline()  # its first sign of life: what comes before changes nothing
             time.sleep(delay_s)
             process.send_signal(signal.SIGKILL)
-            process.stderr.read()
+            said = process.stderr.read().decode()
             status = process.wait(TIMEOUT_S)
-        assert status in {0, -signal.SIGKILL}, status
+        assert status in {0, -signal.SIGKILL}, f"{status}: {said}"
         return status == -signal.SIGKILL
 
     def _run(self, arguments: list[str]) -> float:
