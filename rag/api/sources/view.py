@@ -2,6 +2,7 @@
 
 import re
 from pathlib import PurePosixPath
+from urllib.parse import quote as escaped
 
 from fastapi.responses import HTMLResponse
 
@@ -25,6 +26,9 @@ _PROSE_NAMES = """.md .markdown .mdown .mkd .mdx .qmd .rmd .txt .text .rst .adoc
     .docx .pptx .odt .odp .rtf .epub .eml .msg"""
 _PROSE = frozenset(_PROSE_NAMES.split())
 # They reorder what is read: a text may show something else than it holds.
+_IS_DECEIVING = (
+    "This text holds invisible characters that change the direction of reading. It may look other than it is."
+)
 _DECEIVING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -35,8 +39,8 @@ def source_page(link: Link, source: Source, picture: Picture, start: int | None)
     first, last = (min(max(edge, shown.start), shown.end) for edge in (span.start, span.end))
     if span.place is Place.LOST:
         last = first
-    here = f"{link.chunk_id}?{link.query()}" if link.query() else link.chunk_id
-    joint = "&" if link.query() else "?"
+    deceiving = _IS_DECEIVING if _DECEIVING.search(text, shown.start, shown.end) else None
+    here, joint = _address(link), "&" if link.query() else "?"
     words: dict[str, object] = {
         "title": source.chunk.title,
         "document": source.listed.path,
@@ -46,24 +50,23 @@ def source_page(link: Link, source: Source, picture: Picture, start: int | None)
         "quote": text[first:last],
         "after": text[last : shown.end],
         "is_prose": PurePosixPath(source.listed.path).suffix.lower() in _PROSE,
-        "notice": _NOTICES[span.place],
-        "is_deceiving": bool(_DECEIVING.search(text, shown.start, shown.end)),
+        "notes": [note for note in (_NOTICES[span.place], deceiving, picture.reason) if note],
         "first": shown.start + 1,
         "last": shown.end,
         "length": len(text),
         "earlier": None if shown.earlier is None else f"{here}{joint}from={shown.earlier}#text",
         "later": None if shown.later is None else f"{here}{joint}from={shown.later}#text",
         "to_quote": f"{here}#quote" if start is not None and not first < last else None,
-        "whole": _below(link, "document"),
-        "picture": _below(link, "page.png") if picture.page else None,
+        "whole": _address(link, "/document"),
+        "picture": _address(link, "/page.png") if picture.page else None,
         "page": picture.page,
-        "picture_reason": picture.reason,
     }
     return page("source.html.j2", words)
 
 
-def _below(link: Link, name: str) -> str:
-    path = f"{link.chunk_id}/{name}"
+def _address(link: Link, below: str = "") -> str:
+    """Relative to the page. The id is whatever a client has sent: it may not read as another kind of address."""
+    path = f"./{escaped(link.chunk_id, safe='')}{below}"
     return f"{path}?{link.query()}" if link.query() else path
 
 
