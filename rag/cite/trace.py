@@ -3,16 +3,20 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
+
+import numpy as np
 
 from rag.cite.folding import fold
 
 _HASH_CHARS = 8  # 48 bits: enough to tell the spans of one document apart
-_PRINT = re.compile(rf"[\w-]{{{2 * _HASH_CHARS}}}[1-9a-f][0-9a-f]{{0,4}}", re.ASCII)
+_SUMS = 4096  # what sums of letters are told apart by: as a filter before the hash, 12 bits
+_MARK = r"([\w-]{8})([0-9a-f]{3})"
+_FINGERPRINT = re.compile(rf"{_MARK}{_MARK}([1-9a-f][0-9a-f]{{0,4}})", re.ASCII)
 _REACH_CHARS = 500_000  # how far from its old place a quote is looked for: a second of work at most
-_START = re.compile(r"(?<![A-Za-z0-9])\S|[^\x00-\x7f]")  # where a quote may begin: not inside an ASCII word
 
 
 class Place(StrEnum):
@@ -33,48 +37,67 @@ class Traced:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """By what a run of characters is known again among all that are as long."""
+
+    digest: str
+    total: int  # of its code points
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        return cls(base64.urlsafe_b64encode(digest)[:_HASH_CHARS].decode("ascii"), sum(map(ord, text)) % _SUMS)
+
+    def __str__(self) -> str:
+        return f"{self.digest}{self.total:03x}"
+
+    def nearest(self, text: str, length: int, near: int) -> int | None:
+        """Where the run of this length stands in `text`, as near to `near` as can be."""
+        if not 0 < length <= len(text):
+            return None
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        sums = np.concatenate([[0], np.cumsum(codes, dtype=np.int64)])
+        starts = np.flatnonzero((sums[length:] - sums[:-length]) % _SUMS == self.total)
+        for start in starts[np.argsort(np.abs(starts - near), kind="stable")].tolist():
+            if _Mark.of(text[start : start + length]) == self:
+                return int(start)
+        return None
+
+
 def fingerprint(quote: str) -> str:
     """A few ASCII characters by which `trace` knows the quote again. The quote cannot be read from them."""
     folded = fold(quote).text
-    return f"{_hash(quote)}{_hash(folded)}{min(len(folded), 0xFFFFF) or 1:x}"
+    return f"{_Mark.of(quote)}{_Mark.of(folded)}{min(len(folded), 0xFFFFF) or 1:x}"
 
 
 def is_fingerprint(text: str) -> bool:
     """Whether `fingerprint` could have made this."""
-    return _PRINT.fullmatch(text) is not None
+    return _FINGERPRINT.fullmatch(text) is not None
 
 
 def trace(text: str, start: int, end: int, print_: str) -> Traced:
     """Where in `text` the quote is that stood at `start:end` when `print_` was made of it.
 
     Of several places the nearest one counts; the same words come before words that are only spelled otherwise.
+
+    Raises:
+        ValueError: `print_` is no fingerprint.
     """
-    exact, folded = print_[:_HASH_CHARS], print_[_HASH_CHARS : 2 * _HASH_CHARS]
-    if _hash(text[start:end]) == exact:
+    parts = _FINGERPRINT.fullmatch(print_)
+    if parts is None:
+        raise ValueError(print_)
+    exact, folded = _Mark(parts[1], int(parts[2], 16)), _Mark(parts[3], int(parts[4], 16))
+    if _Mark.of(text[start:end]) == exact:
         return Traced(start=start, end=end, place=Place.HERE)
     first = max(0, min(start, len(text)) - _REACH_CHARS)
     near = text[first : start + _REACH_CHARS]
-    found = _nearest(near, end - start, start - first, lambda part: _hash(part) == exact)
+    found = exact.nearest(near, end - start, start - first)
     if found is not None:
         return Traced(start=first + found, end=first + found + end - start, place=Place.MOVED)
-    plain, length = fold(near), int(print_[2 * _HASH_CHARS :], 16)
-    before = sum(offset < start - first for offset in plain.offsets)
-    found = _nearest(plain.text, length, before, lambda part: _hash(part) == folded)
+    plain, length = fold(near), int(parts[5], 16)
+    found = folded.nearest(plain.text, length, bisect_left(plain.offsets, start - first))
     span = None if found is None else plain.source_span(found, found + length)
     if span is not None:
         return Traced(start=first + span[0], end=first + span[1], place=Place.RESPELLED)
     return Traced(start=min(start, len(text)), end=min(end, len(text)), place=Place.LOST)
-
-
-def _nearest(text: str, length: int, near: int, is_it: Callable[[str], bool]) -> int | None:
-    """Where the part of this length stands that `is_it`, as near to `near` as can be."""
-    starts = (found.start() for found in _START.finditer(text, 0, max(0, len(text) - length + 1)))
-    for start in sorted(starts, key=lambda start: abs(start - near)):
-        if is_it(text[start : start + length]):
-            return start
-    return None
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return base64.urlsafe_b64encode(digest)[:_HASH_CHARS].decode("ascii")

@@ -1,5 +1,7 @@
 """A quote is found again in a document that has changed."""
 
+import re
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -72,6 +74,11 @@ def test_whatever_is_put_before_it_the_quote_is_found(before, quote, after, new)
     assert now[traced.start : traced.end] == quote or traced.place is Place.RESPELLED
 
 
-@pytest.mark.parametrize("text", ["", "a", "x" * 16, "x" * 16 + "0", "x" * 15 + "!1", "x" * 16 + "123456", "é" * 17])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "x" * 22, "x" * 8 + "f" * 3 + "x" * 8 + "f" * 3 + "0", "a" * 21 + "!1", "a" * 22 + "123456", "é" * 23],
+)
 def test_what_is_no_fingerprint_is_told(text) -> None:
     assert not is_fingerprint(text)
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        trace(TEXT, AT, END, text)

@@ -14,6 +14,7 @@ from rag.api.sources.place import Source, find_source
 from rag.api.sources.view import source_page
 from rag.api.state import RoomsDep, StateDep
 from rag.auth import Scope
+from rag.cite import Place
 from rag.errors import InvalidRequest, NotFound, Overloaded
 
 router = APIRouter(prefix=ROUTE.rstrip("/"), tags=["sources"], dependencies=[requires(Scope.CHAT)])
@@ -59,6 +60,13 @@ async def source(
             picture = Picture(reason=str(busy))
         return source_page(link, found, picture, start)
     chunk, text = found.chunk, found.text
+    if found.span.place is Place.LOST and chunk.id != link.chunk_id:
+        raise NotFound(
+            f"The source {link.chunk_id!r} is gone: the document {chunk.document!r} has changed and no longer says "
+            "what was quoted. GET the link's .../document for all that it says now.",
+            param="chunk_id",
+            code="source_not_found",
+        )
     body = {
         "chunk_id": chunk.id,
         "collection": found.collection,
