@@ -80,7 +80,7 @@ async def _rag_error(request: Request, error: Exception) -> Response:
     return respond(error, request.scope)
 
 
-async def _bad_body(_: Request, error: Exception) -> JSONResponse:
+async def _bad_body(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     # Of the errors that the members of a union have, the one that got furthest is of the member that was meant.
@@ -94,6 +94,8 @@ async def _bad_body(_: Request, error: Exception) -> JSONResponse:
     else:
         reason = detail["msg"].removeprefix("Value error, ")
         code, message = "invalid_value", f"Invalid value for {param or 'the body'!r}: {reason}."
+    if wants_page(request.scope):
+        return error_page(message, 400)
     return JSONResponse(error_body(message, kind="invalid_request_error", param=param, code=code), 400)
 
 

@@ -182,6 +182,7 @@ def test_a_link_that_is_not_one_is_a_400(serve, world, params) -> None:
     with serve() as url:
         link = changed(world.cite(url, QUOTE)["url"], **params)
         assert httpx2.get(link).status_code == page(link).status_code == 400
+        assert "This link is not whole" in page(link).text
         assert set(httpx2.get(link).json()["error"]) == {"message", "type", "param", "code"}
 
 

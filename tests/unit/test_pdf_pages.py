@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import runpy
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -77,6 +78,7 @@ WORKERS = {
     "hangs": ("import time; time.sleep(60)", "in 0.5 s"),
     "dies": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "broke down"),
     "says nothing": ("", "broke down"),
+    "says too much": ("import os\nwhile True: os.write(1, b'x' * 65536)", "too large"),
     "fails after its answer": ("import sys; print('{}'); sys.exit(3)", "broke down"),
 }
 
@@ -112,6 +114,21 @@ def test_a_page_is_rendered_once_and_a_crowd_is_refused(tmp_path: Path) -> None:
     assert sum(isinstance(each, Overloaded) for each in results) == 4
     assert sum(isinstance(each, Page) for each in results) == 16
     assert len(runs.read_text()) == 17
+
+
+def test_what_failed_is_not_tried_again_at_once(tmp_path: Path) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text("import time; time.sleep(60)")
+
+    async def twice() -> float:
+        renderer = PageRenderer(worker=worker, timeout_s=0.5)
+        for _ in range(2):
+            began = time.monotonic()
+            with pytest.raises(Unrendered, match=r"in 0\.5 s"):
+                await renderer.render(b"x", 1, "")
+        return time.monotonic() - began
+
+    assert asyncio.run(twice()) < 0.3
 
 
 @pytest.mark.bench
