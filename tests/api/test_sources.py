@@ -139,6 +139,7 @@ def test_a_link_opens_at_its_quote_when_the_document_has_changed(serve, world, n
         opened = page(link)
         assert marked(opened) == shown
         assert notice in opened.text
+        assert page(changed(link, **{"from": "0"})).text.count(notice) == (now.index(shown) < 6000)
         source = httpx2.get(link).json()
         assert shown in source["text"]
         assert source["chunk_id"] not in link
@@ -354,3 +355,34 @@ def test_the_description_of_the_api_needs_no_key(serve, world, key_in) -> None:
     with serve() as url:
         assert httpx2.get(f"{url}/docs").status_code == httpx2.get(f"{url}/openapi.json").status_code == 200
         assert httpx2.get(f"{url}/v1/models").status_code == 401
+
+
+def test_streams_and_responses_give_the_same_link(serve, world, key_in) -> None:
+    key = key_in(world.data_dir)
+    with serve() as url, OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client:
+        link = world.cite(url, QUOTE, key)["url"]
+        question, here = [{"role": "user", "content": QUOTE}], {"rag": {"collection": "notes"}}
+        chunks = list(client.chat.completions.create(model="tiny", messages=question, extra_body=here, stream=True))
+        told = [a for c in chunks for a in getattr(c.choices[0].delta, "annotations", None) or []]
+        assert [each["url_citation"]["url"] for each in told] == [link]
+        assert chunks[-1].model_extra["rag"]["citations"][0]["url"] == link
+        response = client.responses.create(model="tiny", input=QUOTE, extra_body=here)
+        assert response.model_extra["rag"]["citations"][0]["url"] == link
+        assert marked(page(link)) == QUOTE
+
+
+def test_a_document_of_another_folder_with_the_same_path_is_told_apart(serve, world, tmp_path) -> None:
+    with serve() as url:
+        link = world.cite(url, QUOTE)["url"]
+        world.docs = tmp_path / "other"
+        world.docs.mkdir()
+        (world.docs / "alerts.md").write_text("# Other alerts\n\nNothing of frost.\n")
+        world.ingest()
+        assert marked(page(link)) == QUOTE
+        (world.docs / "alerts.md").unlink()
+        (tmp_path / "docs" / "alerts.md").write_text("# Alerts\n\nAll is new here.\n")
+        (world.docs / "alerts.md").write_text(f"# Other alerts\n\nNow here: {QUOTE}\n")
+        world.ingest()
+        world.docs = tmp_path / "docs"
+        world.ingest()
+        assert marked(page(link)) == QUOTE

@@ -18,6 +18,7 @@ make_pdf = runpy.run_path(str(Path(__file__).parents[1] / "unit" / "test_readers
 QUOTE = "The frost alert is sent when the air cools to 2 degrees Celsius."
 PDF_QUOTE = "The tide sensor reads every 90 seconds."
 ARABIC = "يستمر الضمان القياسي ستة وعشرين شهرا من تاريخ الشراء."
+TURNED_QUOTE = "The barometer stands on the shelf by the door."
 HOSTILE_QUOTE = "The hostile document lasts <b>seven</b> \"days\" & 'nights' {{ 7 * 7 }}."
 LONG = "\n\n".join(
     f"## Part {n}\n\nParagraph {n} of the manual says nothing that anybody asks about." for n in range(400)
@@ -79,6 +80,7 @@ def world(serve_fake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
     (docs / "sensor.pdf").write_bytes(make_pdf("A page before it", PDF_QUOTE, title=HOSTILE_TITLE))
     arabic = f"# الضمان\n\nمقدمة قصيرة عن المحطة.\n\n{ARABIC} وهكذا.\n\nEnglish words stand here.\n"
     (docs / "warranty_ar.md").write_text(arabic, "utf-8")
+    (docs / "turned.md").write_text(f"# Turned\n\nBefore it. \u202e {TURNED_QUOTE} Behind it.\n", "utf-8")
     (docs / HOSTILE_FILE).write_text(HOSTILE, "utf-8")
     with serve_fake(lambda _: says[0], settings={"data_dir": folder / "data"}) as (url, _):
         made = World(url=url, docs=docs, data_dir=folder / "data", says=says)
@@ -168,6 +170,27 @@ def test_a_hostile_document_runs_nothing_and_fetches_nothing(world, tab) -> None
     assert "alert(5)" in tab.page.locator("body").inner_text()
     assert tab.misdeeds == []
     assert all(each.startswith(world.url) for each in tab.asked_for)
+
+
+def test_a_character_that_turns_text_around_does_not_reach_over_the_quote(world, tab) -> None:
+    tab.page.goto(world.link(TURNED_QUOTE))
+    edges = tab.page.evaluate(
+        """() => {
+            const left = (node, at) => {
+                const range = document.createRange();
+                range.setStart(node, at);
+                range.setEnd(node, at + 3);
+                return range.getBoundingClientRect().left;
+            };
+            const quote = document.querySelector("mark").firstChild;
+            const after = document.querySelector(".text").lastChild;
+            return [left(quote, 0), left(quote, 30), left(after, 1), left(after, 6)];
+        }"""
+    )
+    first, later, behind, last = edges
+    assert first < later
+    assert last < behind  # where nothing stops it, it does
+    assert "change the direction of reading" in tab.page.locator(".note").inner_text()
 
 
 def test_the_style_is_the_only_thing_that_the_policy_lets_in(world, tab) -> None:

@@ -39,6 +39,7 @@ def source_page(link: Link, source: Source, picture: Picture, start: int | None)
     first, last = (min(max(edge, shown.start), shown.end) for edge in (span.start, span.end))
     if span.place is Place.LOST:
         last = first
+    moved = _NOTICES[span.place] if start is None or first < last else None  # it speaks of what is shown
     deceiving = _IS_DECEIVING if _DECEIVING.search(text, shown.start, shown.end) else None
     here, joint = _address(link), "&" if link.query() else "?"
     words: dict[str, object] = {
@@ -50,7 +51,7 @@ def source_page(link: Link, source: Source, picture: Picture, start: int | None)
         "quote": text[first:last],
         "after": text[last : shown.end],
         "is_prose": PurePosixPath(source.listed.path).suffix.lower() in _PROSE,
-        "notes": [note for note in (_NOTICES[span.place], deceiving, picture.reason) if note],
+        "notes": [note for note in (moved, deceiving, picture.reason) if note],
         "first": shown.start + 1,
         "last": shown.end,
         "length": len(text),
