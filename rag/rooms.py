@@ -10,7 +10,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from rag.applications import Applications
-from rag.auth import Salts
+from rag.auth import Salts, Signer
 from rag.embed import Batcher, Encoder
 from rag.embed.borrowed import BorrowedEncoder
 from rag.engine import EngineInfo, EnginePool, LocalEngine, is_cpu_build, local_slot, running_slots
@@ -21,6 +21,7 @@ from rag.indexing import Indexer, Indexing
 from rag.library import Library
 from rag.models import chat_model_source, embedding_source
 from rag.passages import Passages
+from rag.pdf import PageRenderer
 from rag.plan import Limits
 from rag.planner import Planner
 from rag.prefixes import Prefixes
@@ -61,6 +62,8 @@ class Rooms:
     engine: EngineInfo
     gate: Gate
     salts: Salts
+    signer: Signer
+    pages: PageRenderer
     metrics: Metrics
     executor: ThreadPoolExecutor  # for all that blocks: the event loop never computes
 
@@ -144,6 +147,8 @@ async def open_rooms(
                 max_concurrent=settings.server.max_concurrent, max_queue=settings.server.max_queue, metrics=metrics
             ),
             salts=Salts(settings.data_dir),
+            signer=Signer(settings.data_dir, days=settings.server.source_link_days, clock=clock),
+            pages=PageRenderer(),
             metrics=metrics,
             executor=executor,
         )
