@@ -102,6 +102,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rag.bench": LEAVES
     | {"rag.planner", "rag.recall", "rag.plan", "rag.render", "rag.renderer", "rag.engine", "rag.embed", "rag.models"},
+    "rag.bench.sizes": LEAVES | {"rag.bench", "rag.embed", "rag.store"},
     "rag.bench.encoder_service": LEAVES | {"rag.api", "rag.engine", "rag.rooms", "ingest"},
     "rag.demo": BASE | {"rag.bench"},
     "rag.cli": LEAVES | DATA | PROMPT | PATH | {"rag", "rag.api", "rag.auth", "rag.bench", "rag.demo", "ingest"},

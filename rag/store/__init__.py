@@ -15,6 +15,7 @@ from rag.store.store import Store
 from rag.store.tokens import TokenStore
 from rag.store.topics import TopicFile
 from rag.store.turns import ShownTurn, TurnStore
+from rag.store.vectors import IndexKind, VectorIndex, open_index, write_index
 from rag.types import EmbeddingInfo
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Generation",
     "Grant",
     "Incoming",
+    "IndexKind",
     "KeyLimits",
     "KeyRecord",
     "KeyStore",
@@ -51,4 +53,7 @@ __all__ = [
     "TokenStore",
     "TopicFile",
     "TurnStore",
+    "VectorIndex",
+    "open_index",
+    "write_index",
 ]
