@@ -231,7 +231,7 @@ def test_a_folder_without_any_file_is_wrong_usage(store: Store, tmp_path: Path, 
     with pytest.raises(ConfigError, match=r"none.*holds no documents.*Name a folder"):
         run(tmp_path / "none")
     assert store.collections() == ()
-    (tmp_path / "none/a.zip").write_text("x")
+    (tmp_path / "none/a.7z").write_text("x")
     summary = run(tmp_path / "none")
     assert (summary.generation, len(summary.skipped)) == (0, 1)
 
