@@ -1,5 +1,5 @@
 """Where a chunk says what a statement says, and where it only seems to."""
-
+# ruff: noqa: RUF001 - characters that look like ASCII ones are what this is about
 
 import pytest
 from hypothesis import given
