@@ -12,7 +12,17 @@ from ingest.worker.frames import LENGTH_BYTES, Done, Started, framed, request_of
 from ingest.worker.walk import Walk
 
 _WORN_BYTES = 256 * 2**20  # a worker that once took more is not kept
-_FORBIDDEN = ("socket.", "subprocess.", "urllib.", "http.", "ftplib.", "os.exec", "os.fork", "os.posix_spawn")
+_FORBIDDEN = (
+    "socket.",
+    "subprocess.",
+    "urllib.",
+    "http.",
+    "ftplib.",
+    "os.exec",
+    "os.system",
+    "os.fork",
+    "os.posix_spawn",
+)
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
