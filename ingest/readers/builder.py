@@ -7,6 +7,7 @@ from ingest.readers.base import Cells, Extracted, Mark
 from ingest.readers.outline import Outline
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_NAME_CHARS = 400  # a longer heading is cut: it is no name
 
 
 class Builder:
@@ -26,18 +27,17 @@ class Builder:
     ) -> None:
         """Nothing; what follows stands here, and below none of the headings before."""
         self._outline = Outline()
-        self._place = Mark(start=0, heading=heading, page=page, slide=slide, sheet=sheet)
+        self._place = Mark(start=0, heading=_name(heading or "") or None, page=page, slide=slide, sheet=sheet)
         self._is_marked = True
 
     def enter(self, level: int, name: str) -> None:
         """Nothing; what follows stands below this heading. Level 1 is outermost, 0 the title of all."""
-        self._place = replace(self._place, heading=self._outline.enter(level, " ".join(name.split())))
+        self._place = replace(self._place, heading=self._outline.enter(level, _name(name)))
         self._is_marked = True
 
     def heading(self, level: int, name: str) -> None:
         """Nothing; the heading stands in the text, and what follows below it."""
-        name = " ".join(_CONTROL.sub("", name).split())
-        if name:
+        if name := " ".join(_CONTROL.sub("", name).split()):
             self.enter(level, name)
             self.block(name)
             self.title = self.title or (name if level <= 1 else None)
@@ -81,3 +81,7 @@ class Builder:
     def _append(self, text: str) -> None:
         self._parts.append(text)
         self._length += len(text)
+
+
+def _name(text: str) -> str:
+    return " ".join(_CONTROL.sub("", text).split())[:_NAME_CHARS]

@@ -13,7 +13,7 @@ class Limits:
     members: int = 10_000  # files inside it, at any depth
     depth: int = 3  # an archive in a message in an archive is the third
     member_bytes: int = 64 * 2**20  # of one file inside it
-    unpacked_bytes: int = 2**30  # of all files inside it together; also of the parts of one office file
+    unpacked_bytes: int = 2**30  # of all files inside it together
 
 
 class Budget:

@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 
 from ingest.readers.base import Extracted, ReadFailure, Skip
 from ingest.readers.limits import Limits
+from ingest.worker.convert import Converter
 from ingest.worker.frames import Part
 from ingest.worker.process import Bounds, Worker
 from rag.settings import IngestSettings
@@ -50,6 +51,7 @@ class Readers:
                 unpacked_bytes=settings.max_unpacked_bytes,
             ),
         )
+        self._converter = _converter(settings, self._bounds.limits)
         self._n_workers = settings.workers or len(os.sched_getaffinity(0))
         self._executor = ThreadPoolExecutor(self._n_workers, thread_name_prefix="read")
         self._workers: list[Worker] = []
@@ -75,6 +77,12 @@ class Readers:
 
     def documents(self, path: str, data: bytes) -> tuple[Part, ...]:
         """The documents of the file `path` with these bytes. Any thread may call."""
+        parts = () if self._converter and self._converter.takes(path, ()) else self._parts(path, data)
+        if self._converter and self._converter.takes(path, parts):
+            return (self._converter.read(path, data),)
+        return parts
+
+    def _parts(self, path: str, data: bytes) -> tuple[Part, ...]:
         try:
             worker = self._idle.get_nowait()
         except Empty:
@@ -122,6 +130,18 @@ class Readers:
         for worker in self._workers:
             worker.kill()
         self._executor.shutdown()
+
+
+def _converter(settings: IngestSettings, limits: Limits) -> Converter | None:
+    if not settings.converter:
+        return None
+    return Converter(
+        command=settings.converter,
+        suffixes=frozenset(suffix.lower() for suffix in settings.converter_suffixes),
+        timeout_s=settings.converter_timeout_s,
+        memory_bytes=settings.converter_memory_bytes,
+        limits=limits,
+    )
 
 
 def _held_chars(ahead: Iterable[tuple[T, "Future[Reading | OSError]"]]) -> int:
