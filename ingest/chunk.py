@@ -4,17 +4,18 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ingest.readers.base import Extracted, Mark
+from ingest.readers.base import Cells, Extracted, Mark
 from rag.types import Anchor
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# Raise it when the same text gives other chunks: documents are then ingested again.
-VERSION = 1
+# Raise it when the same file gives other text or chunks: documents are then ingested again.
+VERSION = 2
 # A word of a hundred letters or more is one token to some tokenizers. This bounds what such text makes of a chunk.
 _CHARS_PER_TOKEN = 10
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
@@ -139,23 +140,30 @@ def recipe(max_tokens: int, overlap_tokens: int = 0) -> str:
 
 
 def anchors(extracted: Extracted, spans: Sequence[Span]) -> tuple[Anchor, ...]:
-    """Where each span begins. Spans must be in order."""
+    """Where each span begins, and in a sheet the cells from which it is. Spans must be in order."""
     found = []
-    line, counted, index = 1, 0, 0
-    mark = Mark(start=0)
+    starts = [mark.start for mark in extracted.marks]
+    line, counted = 1, 0
     for span in spans:
-        while index < len(extracted.marks) and extracted.marks[index].start <= span.start:
-            mark = extracted.marks[index]
-            index += 1
+        first = bisect_right(starts, span.start)
+        mark = extracted.marks[first - 1] if first else Mark(start=0)
+        rows = (mark, *extracted.marks[first : bisect_left(starts, span.end)])
+        cells = [each.cells for each in rows if each.cells and each.sheet == mark.sheet]
+        anchor = Anchor(
+            heading=mark.heading,
+            page=mark.page,
+            slide=mark.slide,
+            sheet=mark.sheet,
+            cells=str(reduce(Cells.joined, cells)) if cells else None,
+        )
         line += extracted.text.count("\n", counted, span.start)
         counted = span.start
-        anchor = Anchor(heading=mark.heading, page=mark.page)
         found.append(replace(anchor, line=line) if extracted.has_lines else anchor)
     return tuple(found)
 
 
 def _sections(extracted: Extracted) -> Iterator[Span]:
-    starts = sorted({0, *(mark.start for mark in extracted.marks)})
+    starts = sorted({0, *(mark.start for mark in extracted.marks if mark.cells is None)})
     for start, end in zip(starts, [*starts[1:], len(extracted.text)], strict=True):
         if extracted.text[start:end].strip():
             yield Span(start, end)

@@ -11,9 +11,9 @@ from ingest import chunk
 from ingest.chunk import Chunker
 from ingest.plan import Plan, plan
 from ingest.progress import Progress, Silent
-from ingest.readers import Readers
 from ingest.run import SPECIAL_TOKENS, Run
 from ingest.scan import Refused, Scan, scan
+from ingest.worker.pool import Readers
 from rag.errors import ConfigError, NotFound
 from rag.settings import IngestSettings
 from rag.store import EmbeddingInfo, Known, Store
@@ -83,7 +83,7 @@ def ingest(
     else:
         info = encoder.info
         embedding = EmbeddingInfo(model=info.model, dimensions=info.dimensions, dtype=info.dtype)
-        with store.draft(collection, embedding, group) as draft, Readers(settings.file_timeout_s) as readers:
+        with store.draft(collection, embedding, group) as draft, Readers(settings) as readers:
             todo = planned(draft.known)
             run = Run(
                 draft,
@@ -103,7 +103,9 @@ def _refuse_nothing(paths: Sequence[Path], found: Scan, known: Callable[[str], d
     if found.found or found.skipped or found.failed or any(known(root) for root in found.roots):
         return
     named = ", ".join(repr(str(path)) for path in paths)
-    raise ConfigError(f"{named} holds no documents. Name a folder with Markdown, text, HTML, PDF or source files.")
+    raise ConfigError(
+        f"{named} holds no documents. Name a folder with text, Markdown, PDF, office, mail or source files."
+    )
 
 
 @contextmanager

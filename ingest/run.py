@@ -1,6 +1,5 @@
 """A plan carried out on a draft: read, chunk, embed, store."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,8 +10,9 @@ from ingest import chunk
 from ingest.chunk import Chunker
 from ingest.plan import Plan, read_file
 from ingest.progress import Progress
-from ingest.readers import Readers, ReadFailure, Skip
+from ingest.readers import Extracted
 from ingest.scan import Found, Refused, reason_of
+from ingest.worker.pool import Readers, Reading
 from rag.store import Document, Draft, NewChunk
 
 if TYPE_CHECKING:
@@ -22,16 +22,18 @@ SPECIAL_TOKENS = 2  # what an encoder puts around a text
 _BATCH_CHUNKS = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """A document that has been read and waits for its vectors."""
+    """A file that has been read and waits for its vectors."""
 
-    document: Document
-    chunks: tuple[NewChunk, ...]
+    root: str
+    file: str
+    documents: tuple[tuple[Document, tuple[NewChunk, ...]], ...]
+    kept: frozenset[str]  # paths of documents in it that were known and could not be read now
 
     @property
-    def texts(self) -> list[str]:
-        return [self.document.text[each.start : each.end] for each in self.chunks]
+    def n_chunks(self) -> int:
+        return sum(len(chunks) for _, chunks in self.documents)
 
 
 class Run:
@@ -64,60 +66,106 @@ class Run:
             self._draft.move(found.root, old, found.path)
         progress.stage("ingest", len(todo.new) + len(todo.changed))
         waiting: list[_Waiting] = []
-        for found in (*todo.new, *todo.changed):
-            read = self._read(found, todo)
-            if read is not None:
+        for found, reading in self._readers.read_all((*todo.new, *todo.changed), self._load):
+            if isinstance(reading, OSError):
+                _fail(todo, found, [Refused(root=found.root, path=found.path, reason=reason_of(reading))])
+            elif read := self._read(found, reading, todo):
                 waiting.append(read)
-            if sum(len(each.chunks) for each in waiting) >= _BATCH_CHUNKS:
+            if sum(each.n_chunks for each in waiting) >= _BATCH_CHUNKS:
                 self._store(waiting)
                 waiting = []
             progress.advance()
         self._store(waiting)
 
-    def _read(self, found: Found, todo: Plan) -> _Waiting | None:
-        """The document; None if it is none, which is then noted in `todo`."""
-        try:
-            data = read_file(found.file, self._max_file_bytes)
-            extracted = self._readers.read(found.path, data)
-        except (ReadFailure, OSError) as error:
-            # What was known of the file stays searchable: it may be half written just now.
-            reason = reason_of(error) if isinstance(error, OSError) else str(error)
-            todo.failed.append(Refused(root=found.root, path=found.path, reason=reason))
-            _take_out(todo, found)
-        except Skip as reason:
-            todo.skipped.append(Refused(root=found.root, path=found.path, reason=str(reason)))
-            if _take_out(todo, found):
-                self._draft.remove(found.root, found.path)
-                todo.removed.append((found.root, found.path))
-        else:
-            spans = self._chunker.chunk(extracted)
-            places = chunk.anchors(extracted, spans)
-            document = Document(
+    def _load(self, found: Found) -> tuple[str, bytes]:
+        return found.path, read_file(found.file, self._max_file_bytes)
+
+    def _read(self, found: Found, reading: Reading, todo: Plan) -> _Waiting | None:
+        """The file's documents; None if it has none. What it is and holds that is no document is noted in `todo`."""
+        failed = list(_refused(found, ((part.name, part.failed) for part in reading.parts)))
+        skipped = list(_refused(found, ((part.name, part.skipped) for part in reading.parts)))
+        texts = [(part.name, part.extracted) for part in reading.parts if part.extracted]
+        if texts:
+            todo.failed.extend(failed)
+            todo.skipped.extend(skipped)
+            # What failed inside is tried again next time: no recipe is like "".
+            recipe = "" if failed else self._recipe
+            return _Waiting(
                 root=found.root,
-                path=found.path,
-                title=extracted.title,
-                sha256=hashlib.sha256(data).hexdigest(),
-                size=len(data),
-                recipe=self._recipe,
-                text=extracted.text,
+                file=found.path,
+                documents=tuple(self._document(found, reading, recipe, name, text) for name, text in texts),
+                kept=frozenset(each.path for each in failed),
             )
-            pairs = zip(spans, places, strict=True)
-            return _Waiting(document, tuple(NewChunk(start=s.start, end=s.end, anchor=a) for s, a in pairs))
+        todo.skipped.extend(skipped)
+        if failed:
+            _fail(todo, found, failed)
+            return None
+        if found.path not in {each.path for each in skipped}:
+            todo.skipped.append(Refused(root=found.root, path=found.path, reason="it holds no documents"))
+        if _take_out(todo, found):
+            self._draft.remove(found.root, found.path)
+            todo.removed.append((found.root, found.path))
         return None
+
+    def _document(
+        self, found: Found, reading: Reading, recipe: str, name: str, extracted: Extracted
+    ) -> tuple[Document, tuple[NewChunk, ...]]:
+        spans = self._chunker.chunk(extracted)
+        pairs = zip(spans, chunk.anchors(extracted, spans), strict=True)
+        document = Document(
+            root=found.root,
+            path=_inside(found.path, name),
+            inside=found.path if name else None,
+            title=extracted.title,
+            sha256=reading.sha256,
+            size=reading.size,
+            recipe=recipe,
+            text=extracted.text,
+        )
+        return document, tuple(NewChunk(start=span.start, end=span.end, anchor=anchor) for span, anchor in pairs)
 
     def _store(self, waiting: Iterable[_Waiting]) -> None:
         """Nothing; the documents are in the draft. Text that had a vector keeps it."""
-        with_old = [(each, dict(self._draft.vectors(each.document.root, each.document.path))) for each in waiting]
-        missing = dict.fromkeys(text for each, old in with_old for text in each.texts if text not in old)
+        with_old = [(each, dict(self._draft.vectors(each.root, each.file))) for each in waiting]
+        missing = dict.fromkeys(
+            text
+            for each, old in with_old
+            for document, chunks in each.documents
+            for text in _texts(document, chunks)
+            if text not in old
+        )
         vectors = dict(zip(missing, self._embed(list(missing)), strict=True))
         for each, old in with_old:
-            rows = [old[text] if text in old else vectors[text] for text in each.texts]
-            self._draft.put(each.document, each.chunks, np.stack(rows))
+            paths = {document.path for document, _ in each.documents}
+            self._draft.remove(each.root, each.file, keep=paths | each.kept)
+            for document, chunks in each.documents:
+                rows = [old[text] if text in old else vectors[text] for text in _texts(document, chunks)]
+                self._draft.put(document, chunks, np.stack(rows))
 
     def _embed(self, texts: list[str]) -> Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]:
         self.n_embedded += len(texts)
         for first in range(0, len(texts), _BATCH_CHUNKS):
             yield from self._encoder.encode_documents(texts[first : first + _BATCH_CHUNKS])
+
+
+def _texts(document: Document, chunks: Iterable[NewChunk]) -> list[str]:
+    return [document.text[each.start : each.end] for each in chunks]
+
+
+def _inside(path: str, name: str) -> str:
+    return f"{path}/{name}" if name else path
+
+
+def _refused(found: Found, reasons: Iterable[tuple[str, str | None]]) -> Iterator[Refused]:
+    for name, reason in reasons:
+        if reason:
+            yield Refused(root=found.root, path=_inside(found.path, name), reason=reason)
+
+
+def _fail(todo: Plan, found: Found, failed: Iterable[Refused]) -> None:
+    """Nothing; noted. What was known of the file stays searchable: it may be half written just now."""
+    todo.failed.extend(failed)
+    _take_out(todo, found)
 
 
 def _take_out(todo: Plan, found: Found) -> bool:

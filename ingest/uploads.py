@@ -6,9 +6,9 @@ from itertools import groupby, islice
 from ingest.chunk import Chunker, recipe
 from ingest.plan import Plan, plan
 from ingest.progress import Silent
-from ingest.readers import Readers
 from ingest.run import SPECIAL_TOKENS, Run
 from ingest.scan import Found, scan_files
+from ingest.worker.pool import Readers
 from rag.embed import Encoder
 from rag.indexing import Job
 from rag.settings import IngestSettings
@@ -39,7 +39,7 @@ class UploadIndexer:
     ) -> Mapping[FileId, FileError | None]:
         """Why each file that was still wanted failed; None: it is in the draft."""
         outcomes: dict[FileId, FileError | None] = {}
-        with Readers(self._settings.file_timeout_s) as readers:
+        with Readers(self._settings.model_copy(update={"max_members": 0})) as readers:  # one file, one document
             for cut, alike in groupby(sorted(jobs, key=_way), key=lambda job: job.cut):
                 run = Run(
                     draft,

@@ -100,7 +100,7 @@ def _print_citations(extension: dict[str, Any]) -> None:
             print(f"   {marker} {citation['document']}: not supported by that passage")
             continue
         anchor = citation["anchor"]
-        place = ", ".join(f"{name} {anchor[name]}" for name in ("heading", "page", "line") if name in anchor)
+        place = ", ".join(f"{name} {value}" for name, value in anchor.items())
         quote = " ".join(citation["quote"].split())
         print(f'   {marker} {citation["document"]} ({place}): "{quote}" [{citation["status"]}]')
     if not extension["citations"]:

@@ -123,7 +123,22 @@ class IngestSettings(_Section):
 
     chunk_tokens: int = Field(200, ge=16, description="Largest chunk, in tokens of the embedding model.")
     max_file_bytes: int = Field(64 * 2**20, ge=1, description="Larger files fail with a message.")
-    file_timeout_s: float = Field(60.0, gt=0, description="Seconds in which one PDF must be read.")
+    file_timeout_s: float = Field(60.0, gt=0, description="Seconds in which one document must be read.")
+    workers: int | None = Field(None, ge=1, description="Processes that read files; unset: one for each core.")
+    worker_memory_bytes: int = Field(2**30, ge=2**28, description="Address space that one of them may take.")
+    max_text_chars: int = Field(32 * 2**20, ge=1, description="Characters of text that one file may give.")
+    max_members: int = Field(10_000, ge=0, description="Files inside one archive or message; 0: none is read.")
+    max_unpacked_bytes: int = Field(2**30, ge=1, description="Bytes to which one archive may unpack.")
+    converter: tuple[str, ...] = Field(
+        (),
+        description="Command that reads scans, one word an item: it gets the file's path in place of {file}, or as its "
+        "last word, and writes Markdown, or JSON with pages, on its standard output; empty: scans fail.",
+    )
+    converter_suffixes: tuple[str, ...] = Field(
+        (), description="Suffixes, such as .pdf, of files that the converter reads in any case."
+    )
+    converter_timeout_s: float = Field(600.0, gt=0, description="Seconds in which it must read one file.")
+    converter_memory_bytes: int = Field(16 * 2**30, ge=2**28, description="Address space that it may take.")
 
 
 class RetrieveSettings(_Section):

@@ -1,6 +1,7 @@
 """HTML: what a reader of the page sees, one block a line."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from ingest.readers.base import Extracted, Mark, Skip
@@ -30,15 +31,24 @@ class HtmlReader:
 
     def read(self, data: bytes) -> Extracted:
         """The visible text, a mark at each heading; title is the page's, else its first h1."""
-        declared = _CHARSET.search(data[:_HEAD_BYTES])
-        name = (declared[1] or declared[2]).decode("ascii", "replace") if declared else None
         page = _Page()
-        page.feed(decode(data, name))
+        page.feed(decode(data, declared_charset(data)))
         page.close()
         text = "".join(page.parts).rstrip()
         if not text:
             raise Skip("empty: the page shows no text")
-        return Extracted(text=text, title=page.title or page.first_h1, marks=tuple(page.marks), has_lines=False)
+        marks = page.marks
+        if page.title and not page.first_h1:  # nothing on the page says what it is about
+            top = f"{page.title}\n\n"
+            marks = [Mark(start=0, heading=page.title), *(replace(m, start=m.start + len(top)) for m in marks)]
+            text = top + text
+        return Extracted(text=text, title=page.title or page.first_h1 or None, marks=tuple(marks), has_lines=False)
+
+
+def declared_charset(data: bytes) -> str | None:
+    """The character set that an HTML or XML file says it is in."""
+    declared = _CHARSET.search(data[:_HEAD_BYTES])
+    return (declared[1] or declared[2]).decode("ascii", "replace") if declared else None
 
 
 class _Page(HTMLParser):

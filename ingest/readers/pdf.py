@@ -1,90 +1,153 @@
-"""PDF, read in a child process under limits of time and memory."""
+"""PDFs with a text layer, page by page. What a reader of the page cannot see is left out."""
 
-import json
-import subprocess
-import sys
-import threading
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ingest.readers.base import Extracted, Mark, ReadFailure
+import pypdfium2
+from pypdfium2 import raw
 
-_WORKER = Path(__file__).with_name("pdf_worker.py")
-_MEMORY_BYTES = 2 * 2**30
+from ingest.readers.base import Extracted, Mark, ReadFailure, Skip
+
+_PASSWORD = 4  # FPDF_ERR_PASSWORD
+_NO_PAGES = re.compile(rb"/Count\s+0\b")
+_PAGE = re.compile(rb"/Type\s*/Page\b")
+_HYPHEN = re.compile("[\x02\ufffe]\r?\n?")  # how pdfium marks a word that is broken at the end of a line
+_UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _BREAK = "\n\n"  # between pages
+_LOOKED_AT = 2000  # characters of a page by which it is told whether they mean anything
+_NONSENSE_SHARE = 0.5
+_SCAN_SHARE = 0.5  # of a page: an image as large is what invisible text is the words of
+_FORM_DEPTH = 8
+_INVISIBLE = raw.FPDF_TEXTRENDERMODE_INVISIBLE
+_SCANNED = "scanned: page images without text; set ingest.converter to a command that reads images"
 
 
 class PdfReader:
-    """PDFs with a text layer. The child process starts with the first one and is kept for the next."""
-
-    def __init__(self, timeout_s: float, *, memory_bytes: int = _MEMORY_BYTES) -> None:
-        """Limits for one file: seconds of wall time, bytes of address space."""
-        self._timeout_s = timeout_s
-        self._memory_bytes = memory_bytes
-        self._worker: subprocess.Popen[bytes] | None = None
+    """PDFs. Scanned ones are told as such."""
 
     def read(self, data: bytes) -> Extracted:
         """The text of all pages, a mark at each page's start."""
-        answer = self._ask(data)
-        if "error" in answer:
-            raise ReadFailure(str(answer["error"]))
-        pages: list[str] = answer["pages"]
+        try:
+            document = pypdfium2.PdfDocument(data)
+        except pypdfium2.PdfiumError as error:
+            # pdfium's code may be of an earlier file: it sets none for every failure.
+            if getattr(error, "err_code", None) == _PASSWORD and b"/Encrypt" in data:
+                raise ReadFailure("encrypted: it opens only with a password; save a copy without one") from None
+            if _NO_PAGES.search(data) and not _PAGE.search(data):
+                raise Skip("empty: it has no pages") from None
+            raise ReadFailure("damaged: it is no readable PDF, or it has no pages") from None
+        try:
+            return _Pages(document).extracted()
+        finally:
+            document.close()
+
+
+class _Pages:
+    def __init__(self, document: pypdfium2.PdfDocument) -> None:
+        self._document = document
+        self._n_broken = 0
+        self._n_nonsense = 0
+        self._has_images = False
+
+    def extracted(self) -> Extracted:
+        pages = [self._text(number) for number in range(len(self._document))]
+        if not any(page.strip() for page in pages):
+            self._refuse(len(pages))
         marks, length = [], 0
         for number, page in enumerate(pages, 1):
             marks.append(Mark(start=length, page=number))
             length += len(page) + len(_BREAK)
-        return Extracted(
-            text=_BREAK.join(pages), title=str(answer["title"]) or None, marks=tuple(marks), has_lines=False
-        )
+        title = " ".join(_UNREADABLE.sub("", self._document.get_metadata_value("Title")).split())
+        return Extracted(text=_BREAK.join(pages), title=title or None, marks=tuple(marks), has_lines=False)
 
-    def close(self) -> None:
-        """Nothing; the child process has ended."""
-        worker, self._worker = self._worker, None
-        if worker is None:
-            return
-        with worker:  # closes its pipes and waits for it
-            worker.kill()
+    def _refuse(self, n_pages: int) -> None:
+        if self._n_broken:
+            raise ReadFailure(f"damaged: {self._n_broken} of its {n_pages} pages cannot be read and no other has text")
+        if self._n_nonsense:
+            raise ReadFailure("its fonts do not say which letters they show: print it to a new PDF, or run OCR on it")
+        if self._has_images:
+            raise ReadFailure(_SCANNED)
+        raise Skip("empty: its pages show no text")
 
-    # Any: JSON from our own worker, with the keys that its docstring names.
-    def _ask(self, data: bytes) -> dict[str, Any]:
-        worker = self._worker = self._worker or _start(self._memory_bytes)
-        is_late = threading.Event()
-
-        def end() -> None:
-            is_late.set()
-            worker.kill()
-
-        timer = threading.Timer(self._timeout_s, end)
-        timer.start()
+    def _text(self, number: int) -> str:
         try:
-            answer = _exchange(worker, data)
+            page = self._document[number]
+        except pypdfium2.PdfiumError:
+            self._n_broken += 1
+            return ""
+        try:
+            text_page = page.get_textpage()
+        except pypdfium2.PdfiumError:
+            self._n_broken += 1
+            page.close()
+            return ""
+        try:
+            return self._seen(page, text_page)
         finally:
-            timer.cancel()
-            timer.join()
-        if answer is not None and not is_late.is_set():
-            return dict(json.loads(answer))
-        self.close()
-        if is_late.is_set():
-            raise ReadFailure(f"timed out: not read in {self._timeout_s:g} s; raise ingest.file_timeout_s")
-        raise ReadFailure(f"damaged: the PDF parser ended with status {worker.returncode} on it")
+            text_page.close()
+            page.close()
+
+    def _seen(self, page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage) -> str:
+        n_chars = text_page.count_chars()
+        objects = list(_objects(page.raw, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject))
+        images = [each for each in objects if raw.FPDFPageObj_GetType(each) == raw.FPDF_PAGEOBJ_IMAGE]
+        self._has_images = self._has_images or bool(images)
+        if _is_nonsense(text_page, n_chars):
+            self._n_nonsense += 1
+            return ""
+        texts = (each for each in objects if raw.FPDFPageObj_GetType(each) == raw.FPDF_PAGEOBJ_TEXT)
+        hides = any(raw.FPDFTextObj_GetTextRenderMode(each) == _INVISIBLE for each in texts)
+        if hides and not _is_scan(page, images):
+            text = "".join(_visible(text_page, n_chars))
+        else:
+            text = text_page.get_text_bounded()
+        return _UNREADABLE.sub("", _HYPHEN.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _start(memory_bytes: int) -> subprocess.Popen[bytes]:
-    # -P: the folder of the script is not searched for modules, so that nothing beside it stands in for a library.
-    command = [sys.executable, "-P", str(_WORKER), str(memory_bytes)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+# Any: handles and functions of ctypes, which have no types.
+def _objects(
+    holder: Any,  # noqa: ANN401
+    count: Callable[[Any], int],
+    get: Callable[[Any, int], Any],
+    depth: int = 0,
+) -> Iterator[Any]:
+    for index in range(count(holder)):
+        found = get(holder, index)
+        if raw.FPDFPageObj_GetType(found) == raw.FPDF_PAGEOBJ_FORM and depth < _FORM_DEPTH:
+            yield from _objects(found, raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject, depth + 1)
+        else:
+            yield found
 
 
-def _exchange(worker: subprocess.Popen[bytes], data: bytes) -> bytes | None:
-    """The worker's answer; None if it ended before it was whole."""
-    if worker.stdin is None or worker.stdout is None:
-        return None
-    try:
-        worker.stdin.write(len(data).to_bytes(8, "little") + data)
-        worker.stdin.flush()
-    except BrokenPipeError:
-        return None
-    header = worker.stdout.read(8)
-    length = int.from_bytes(header, "little")
-    answer = worker.stdout.read(length) if len(header) == 8 else b""
-    return answer if length and len(answer) == length else None
+def _is_nonsense(text_page: pypdfium2.PdfTextPage, n_chars: int) -> bool:
+    """Whether most characters are numbers of glyphs, which no table turns into letters."""
+    looked_at = range(min(n_chars, _LOOKED_AT))
+    letters = [code for index in looked_at if (code := raw.FPDFText_GetUnicode(text_page.raw, index)) > ord(" ")]
+    n_unmapped = sum(raw.FPDFText_HasUnicodeMapError(text_page.raw, index) == 1 for index in looked_at)
+    n_private = sum(0xE000 <= code <= 0xF8FF for code in letters)
+    return bool(max(n_unmapped, n_private) > _NONSENSE_SHARE * max(1, len(letters)))
+
+
+def _is_scan(page: pypdfium2.PdfPage, images: Sequence[Any]) -> bool:
+    """Whether an image covers the page: text that cannot be seen is then what an OCR program read in it."""
+    width, height = page.get_size()
+    areas = []
+    for image in images:
+        left, bottom, right, top = pypdfium2.PdfObject(image, page=page).get_bounds()
+        areas.append(max(0.0, min(right, width) - max(left, 0)) * max(0.0, min(top, height) - max(bottom, 0)))
+    return bool(max(areas, default=0.0) >= _SCAN_SHARE * width * height)
+
+
+def _visible(text_page: pypdfium2.PdfTextPage, n_chars: int) -> Iterator[str]:
+    was_hidden = False
+    for index in range(n_chars):
+        found = raw.FPDFText_GetTextObject(text_page.raw, index)
+        code = raw.FPDFText_GetUnicode(text_page.raw, index)
+        if not found or raw.FPDFTextObj_GetTextRenderMode(found) != _INVISIBLE:
+            if was_hidden:
+                yield "\n"
+            was_hidden = False
+            yield chr(code)
+        else:
+            was_hidden = True

@@ -40,9 +40,9 @@ def ingest(
 ) -> None:
     """Make files searchable.
 
-    Takes Markdown, text, HTML, PDF and source code. Only what has changed since the last time is read, cut and
-    embedded. Questions see all of it at once when it is done, or none. Exit code 1: some files failed, and the rest
-    is in.
+    Takes text, Markdown, HTML, PDF, office files, mail, source code and archives. Only what has changed since the
+    last time is read, cut and embedded. Questions see all of it at once when it is done, or none. Exit code 1: some
+    files failed, and the rest is in.
     """
     settings = load_settings(data_dir, config).settings
     from rag.store import Store

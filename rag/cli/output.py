@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 _PIPE_WIDTH = 240
+_PLACES = ("page", "slide", "sheet", "cells", "line")
 # Control characters of the terminal; a document may hold them, and then it would write where it likes.
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
@@ -49,4 +50,4 @@ def printable(text: str) -> str:
 def place(document: str, anchor: Mapping[str, object]) -> str:
     """Where a reader finds a span: `guide/refunds.md > Returns, line 12`."""
     words = f"{document} > {anchor['heading']}" if anchor.get("heading") else document
-    return ", ".join([words, *(f"{name} {anchor[name]}" for name in ("page", "line") if anchor.get(name))])
+    return ", ".join([words, *(f"{name} {anchor[name]}" for name in _PLACES if anchor.get(name))])

@@ -5,10 +5,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from rag.types import Anchor, Chunk, ChunkId, FileId
 
-VERSION = 1
+VERSION = 2
 UPLOADED = "file-"  # at the front of the roots of uploaded files, which are their ids
 _SCHEMA = """
 CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE) STRICT;
@@ -16,6 +17,7 @@ CREATE TABLE document (
     id INTEGER PRIMARY KEY,
     root INTEGER NOT NULL REFERENCES root,
     path TEXT NOT NULL,
+    file TEXT NOT NULL,       -- path of the file that it was read from: its own, or of what it is inside
     title TEXT,               -- NULL: the file name without its suffix
     sha256 TEXT NOT NULL,     -- of the file's bytes
     size INTEGER NOT NULL,    -- of the file, in bytes
@@ -32,13 +34,17 @@ CREATE TABLE chunk (
     heading TEXT,
     line INTEGER,
     page INTEGER,
+    slide INTEGER,
+    sheet TEXT,
+    cells TEXT,
     text TEXT NOT NULL
 ) STRICT;
+CREATE INDEX document_file ON document (root, file);
 CREATE INDEX chunk_id ON chunk (id);
 CREATE INDEX chunk_document ON chunk (document, start);
 """
 _CHUNK = """
-SELECT c.seq, c.id, d.path, d.title, c.start, c.end, c.heading, c.line, c.page, c.text
+SELECT c.seq, c.id, d.path, d.title, c.start, c.end, c.text, c.heading, c.line, c.page, c.slide, c.sheet, c.cells
 FROM chunk c JOIN document d ON d.id = c.document
 """
 _IDS = "SELECT c.id FROM chunk c JOIN document d ON d.id = c.document"
@@ -48,7 +54,7 @@ _VARIABLES = 500  # SQLite's limit on `?` in one statement was 999 for long
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A document as it was ingested."""
+    """A file as it was ingested."""
 
     sha256: str
     size: int
@@ -78,6 +84,7 @@ class Document:
 
     root: str
     path: str  # below the root, POSIX separators
+    inside: str | None = None  # path of the archive or message that it was read from; None: it is a file itself
     title: str | None  # None: the file name without its suffix
     sha256: str
     size: int
@@ -142,10 +149,10 @@ def roots(connection: sqlite3.Connection) -> tuple[str, ...]:
 
 
 def known(connection: sqlite3.Connection, root: str) -> dict[str, Known]:
-    """The documents of a root by path; empty for a root that never was."""
+    """The files of a root by path; empty for a root that never was."""
     rows = connection.execute(
-        "SELECT d.path, d.sha256, d.size, d.recipe FROM document d JOIN root r ON r.id = d.root WHERE r.path = ?"
-        " ORDER BY d.path",
+        "SELECT d.file, d.sha256, d.size, d.recipe FROM document d JOIN root r ON r.id = d.root WHERE r.path = ?"
+        " GROUP BY d.file ORDER BY d.file",  # of the documents of one file any will do: they are stored together
         (root,),
     )
     return {path: Known(sha256=sha256, size=size, recipe=recipe) for path, sha256, size, recipe in rows}
@@ -257,10 +264,11 @@ def insert_document(connection: sqlite3.Connection, document: Document) -> int:
     """The row number of a document that was not there."""
     connection.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (document.root,))
     cursor = connection.execute(
-        "INSERT INTO document (root, path, title, sha256, size, recipe, text)"
-        " SELECT id, ?, ?, ?, ?, ?, ? FROM root WHERE path = ?",
+        "INSERT INTO document (root, path, file, title, sha256, size, recipe, text)"
+        " SELECT id, ?, ?, ?, ?, ?, ?, ? FROM root WHERE path = ?",
         (
             document.path,
+            document.inside or document.path,
             document.title,
             document.sha256,
             document.size,
@@ -280,19 +288,23 @@ def insert_chunks(
     for seq, chunk in numbered:
         text = document.text[chunk.start : chunk.end]
         key = chunk_id(document.path, chunk.start, chunk.end, text)
-        anchor = chunk.anchor
-        rows.append((seq, key, row, chunk.start, chunk.end, anchor.heading, anchor.line, anchor.page, text))
-    connection.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        rows.append((seq, key, row, chunk.start, chunk.end, *_columns(chunk.anchor), text))
+    connection.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
-def _chunk(row: tuple[int, str, str, str | None, int, int, str | None, int | None, int | None, str]) -> Chunk:
-    seq, key, path, title, start, end, heading, line, page, text = row
+def _columns(anchor: Anchor) -> tuple[str | int | None, ...]:
+    return anchor.heading, anchor.line, anchor.page, anchor.slide, anchor.sheet, anchor.cells
+
+
+# Any: the columns of `_CHUNK`, which the schema types.
+def _chunk(row: tuple[Any, ...]) -> Chunk:
+    seq, key, path, title, start, end, text, heading, line, page, slide, sheet, cells = row
     return Chunk(
         id=ChunkId(key),
         seq=seq,
         document=path,
         title=title or PurePosixPath(path).stem,
-        anchor=Anchor(heading=heading, line=line, page=page),
+        anchor=Anchor(heading=heading, line=line, page=page, slide=slide, sheet=sheet, cells=cells),
         start=start,
         end=end,
         text=text,

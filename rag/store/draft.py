@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -65,21 +65,21 @@ class Draft:
         return catalog.roots(self._connection)
 
     def known(self, root: str) -> dict[str, Known]:
-        """The documents of a root by path."""
+        """The files of a root by path."""
         return catalog.known(self._connection, root)
 
     def files(self) -> tuple[Listed, ...]:
         """Every document as a file, by root and path."""
         return catalog.listing(self._connection)
 
-    def vectors(self, root: str, path: str) -> Mapping[str, Vectors]:
-        """The published vectors of a document by chunk text, so that only new text needs to be embedded."""
+    def vectors(self, root: str, file: str) -> Mapping[str, Vectors]:
+        """The published vectors of a file's documents by chunk text, so that only new text needs to be embedded."""
         if self._old is None:
             return {}
         rows = self._connection.execute(
             "SELECT c.text, c.seq FROM chunk c JOIN document d ON d.id = c.document JOIN root r ON r.id = d.root"
-            " WHERE r.path = ? AND d.path = ? AND c.seq < ?",
-            (root, path, self._first_new),
+            " WHERE r.path = ? AND d.file = ? AND c.seq < ?",
+            (root, file, self._first_new),
         ).fetchall()
         found = self._old.vectors([seq for _, seq in rows])
         return {text: vector for (text, _), vector in zip(rows, found, strict=True)}
@@ -105,26 +105,32 @@ class Draft:
         self._changed = True
 
     def move(self, root: str, old: str, new: str) -> None:
-        """Nothing; the document is known by its new path. Its vectors stay, its chunk ids change."""
+        """Nothing; the file's documents are known by their new paths. Their vectors stay, their chunk ids change."""
         with _disk_errors(self._folder):
             self._connection.execute(
-                "UPDATE document SET path = ? WHERE path = ? AND root = (SELECT id FROM root WHERE path = ?)",
+                "UPDATE document SET path = ?1 || substr(path, length(?2) + 1), file = ?1"
+                " WHERE file = ?2 AND root = (SELECT id FROM root WHERE path = ?3)",
                 (new, old, root),
             )
             rows = self._connection.execute(
-                "SELECT c.start, c.end, c.text, c.seq FROM chunk c JOIN document d ON d.id = c.document"
-                " JOIN root r ON r.id = d.root WHERE r.path = ? AND d.path = ?",
+                "SELECT d.path, c.start, c.end, c.text, c.seq FROM chunk c JOIN document d ON d.id = c.document"
+                " JOIN root r ON r.id = d.root WHERE r.path = ? AND d.file = ?",
                 (root, new),
             ).fetchall()
-            ids = [(catalog.chunk_id(new, start, end, text), seq) for start, end, text, seq in rows]
+            ids = [(catalog.chunk_id(path, start, end, text), seq) for path, start, end, text, seq in rows]
             self._connection.executemany("UPDATE chunk SET id = ? WHERE seq = ?", ids)
             self._connection.commit()
         self._changed = True
 
-    def remove(self, root: str, path: str) -> None:
-        """Nothing; the document is gone, if it was there."""
+    def remove(self, root: str, file: str, *, keep: Collection[str] = ()) -> None:
+        """Nothing; the file's documents are gone, if they were there, but those whose paths are in `keep`."""
         with _disk_errors(self._folder):
-            self._delete(root, path)
+            there = self._connection.execute(
+                "SELECT d.id, d.path FROM document d JOIN root r ON r.id = d.root WHERE r.path = ? AND d.file = ?",
+                (root, file),
+            ).fetchall()
+            gone = [(row,) for row, path in there if path not in keep]
+            self._connection.executemany("DELETE FROM document WHERE id = ?", gone)
             self._connection.commit()
         self._changed = True
 

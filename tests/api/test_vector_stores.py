@@ -1,9 +1,11 @@
 """Files and vector stores through the official client, on a real socket."""
 
+import io
 import time
 from collections.abc import Iterator
 from itertools import pairwise
 
+import docx
 import httpx2
 import openai
 import pytest
@@ -114,6 +116,28 @@ def test_files_of_every_kind_are_indexed_and_the_others_say_why_not(client) -> N
     assert done.status == "completed"
     assert done.file_counts.completed == 3
     assert done.usage_bytes > 0
+
+
+def test_office_files_and_mail_are_indexed_as_one_file_each(client) -> None:
+    document, out = docx.Document(), io.BytesIO()
+    document.add_heading("Falcons", 1)
+    document.add_paragraph("The falcon eats at noon.")
+    document.save(out)
+    mail = b"Subject: Owls\nFrom: a@x.org\n\nThe owl eats at night.\n"
+    files = [
+        ("birds.docx", out.getvalue()),
+        ("owl.eml", mail),
+        ("hens.csv", b"Bird,Eats\nHen,at dawn\n"),
+        ("all.zip", b"PK"),
+    ]
+    store = client.vector_stores.create(name="office")
+    batch = client.vector_stores.file_batches.upload_and_poll(store.id, files=files)
+    assert (batch.file_counts.completed, batch.file_counts.failed) == (3, 1)
+    assert found(client, store.id, "falcon eats at noon")[0] == "birds.docx"
+    assert found(client, store.id, "Bird: Hen | Eats: at dawn")[0] == "hens.csv"
+    (refused,) = client.vector_stores.files.list(store.id, filter="failed").data
+    assert refused.last_error.code == "unsupported_file"
+    assert "an archive" in refused.last_error.message
 
 
 def test_a_search_finds_passages_with_their_place(client, animals) -> None:

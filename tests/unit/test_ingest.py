@@ -1,8 +1,10 @@
 """Files in, a searchable generation out; a second run does only what changed."""
 
+import io
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -231,7 +233,7 @@ def test_a_folder_without_any_file_is_wrong_usage(store: Store, tmp_path: Path, 
     with pytest.raises(ConfigError, match=r"none.*holds no documents.*Name a folder"):
         run(tmp_path / "none")
     assert store.collections() == ()
-    (tmp_path / "none/a.zip").write_text("x")
+    (tmp_path / "none/a.7z").write_text("x")
     summary = run(tmp_path / "none")
     assert (summary.generation, len(summary.skipped)) == (0, 1)
 
@@ -322,3 +324,63 @@ def test_names_that_need_quoting_are_no_trouble(store: Store, docs: Path, run: R
         assert len(generation.ordered_chunks()) == 6
     odd.close()
     assert (tmp_path / "data dir? #1%/FORMAT").exists()
+
+
+def archive(*files: tuple[str, str]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as opened:
+        for name, text in files:
+            opened.writestr(name, text)
+    return out.getvalue()
+
+
+def test_what_is_in_an_archive_is_documents_of_one_file(store: Store, docs: Path, run: Run) -> None:
+    first, second = ("in/one.md", "# One\n\nThe first text.\n"), ("two.txt", "The second text.\n")
+    (docs / "all.zip").write_bytes(archive(first, second, ("logo.png", "x"), ("bad.pdf", "%PDF-1.7")))
+    summary = run(docs)
+    assert counts(summary) == {"new": 4, "embedded": 5}
+    assert [(each.path, each.reason[:7]) for each in summary.failed] == [("all.zip/bad.pdf", "damaged")]
+    assert [each.path for each in summary.skipped] == ["all.zip/logo.png"]
+    assert documents(store)[:2] == ["all.zip/in/one.md", "all.zip/two.txt"]
+    assert best(store, "second text") == "all.zip/two.txt"
+
+    again = run(docs)  # what failed is tried again, and nothing is embedded
+    assert (counts(again), len(again.failed)) == ({"changed": 1, "unchanged": 3}, 1)
+    (docs / "all.zip").write_bytes(archive(first, ("three.txt", "The third text.\n")))
+    assert counts(run(docs)) == {"changed": 1, "unchanged": 3, "embedded": 1}
+    assert documents(store)[:2] == ["all.zip/in/one.md", "all.zip/three.txt"]
+    assert counts(run(docs)) == {"unchanged": 4}
+
+    (docs / "all.zip").rename(docs / "moved.zip")
+    assert counts(run(docs)) == {"moved": 1, "unchanged": 3}
+    assert {"moved.zip/in/one.md", "moved.zip/three.txt"} < set(documents(store))
+    (docs / "moved.zip").unlink()
+    assert counts(run(docs)) == {"unchanged": 3, "removed": 1}
+    assert len(documents(store)) == 3
+
+
+def test_a_member_that_is_damaged_now_stays_as_it_was_known(store: Store, docs: Path, run: Run) -> None:
+    good = ("a.json", '{"word": "kept"}')
+    (docs / "all.zip").write_bytes(archive(good, ("b.txt", "Other.")))
+    run(docs)
+    (docs / "all.zip").write_bytes(archive(("a.json", "[" * 5000), ("b.txt", "Another.")))
+    assert [each.path for each in run(docs).failed] == ["all.zip/a.json"]
+    assert best(store, "word: kept") == "all.zip/a.json"
+    assert best(store, "another") == "all.zip/b.txt"
+
+
+def test_an_archive_without_documents_is_skipped(store: Store, docs: Path, run: Run) -> None:
+    (docs / "none.zip").write_bytes(archive(("a.png", "x")))
+    (docs / "bad.zip").write_bytes(b"PK and no more")
+    summary = run(docs)
+    assert [(each.path, each.reason) for each in summary.skipped][-1] == ("none.zip", "it holds no documents")
+    assert [(each.path, each.reason[:7]) for each in summary.failed] == [("bad.zip", "damaged")]
+
+
+def test_cells_and_slides_are_kept_as_anchors(store: Store, docs: Path, run: Run) -> None:
+    (docs / "prices.csv").write_text("Name,Price\nBolt,3\n")
+    run(docs)
+    with store.pin("default") as generation:
+        (chunk,) = (each for each in generation.ordered_chunks() if each.document == "prices.csv")
+    assert chunk.anchor.as_dict() == {"cells": "A1:B2"}
+    assert chunk.text == "Name | Price\nName: Bolt | Price: 3"

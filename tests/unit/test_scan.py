@@ -71,7 +71,7 @@ def test_a_missing_path_is_wrong_usage(tmp_path: Path) -> None:
 def test_what_is_skipped_and_why(tmp_path: Path) -> None:
     make(
         tmp_path,
-        {".git/config": "x", ".env": "x", "__pycache__/a.py": "x", "node_modules/b.js": "x", "c.zip": "x", "d.md": ""},
+        {".git/config": "x", ".env": "x", "__pycache__/a.py": "x", "node_modules/b.js": "x", "c.7z": "x", "d.md": ""},
     )
     os.mkfifo(tmp_path / "pipe.md")
     result = look(tmp_path)
@@ -80,7 +80,7 @@ def test_what_is_skipped_and_why(tmp_path: Path) -> None:
         ".git": "ignored by rule",
         "__pycache__": "ignored by rule",
         "node_modules": "ignored by rule",
-        "c.zip": "not a document type (.zip)",
+        "c.7z": "not a document type (.7z)",
         "d.md": "empty",
         "pipe.md": "not a regular file",
     }
