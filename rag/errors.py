@@ -5,7 +5,9 @@
     │  ├─ InvalidRequest    400
     │  ├─ ContextTooLong    400                   code context_length_exceeded
     │  ├─ NotAuthenticated  401                   code invalid_api_key
+    │  ├─ LinkInvalid       401                   code link_invalid
     │  ├─ NotAllowed        403                   code insufficient_permissions
+    │  ├─ LinkExpired       403                   code link_expired
     │  ├─ NotFound          404
     │  ├─ TooLarge          413
     │  ├─ OverLimit         429                   a limit of the key; has kind and retry_after_s
@@ -72,6 +74,18 @@ class NotAllowed(AskError):
     """The key is valid and lacks a scope."""
 
     code = "insufficient_permissions"
+
+
+class LinkInvalid(AskError):
+    """A link to a source that we did not sign, or that opens nothing without a key."""
+
+    code = "link_invalid"
+
+
+class LinkExpired(AskError):
+    """A link to a source whose last day has passed."""
+
+    code = "link_expired"
 
 
 class NotFound(AskError):
@@ -156,7 +170,9 @@ HTTP_STATUS: dict[type[RagError], int] = {
     InvalidRequest: 400,
     ContextTooLong: 400,
     NotAuthenticated: 401,
+    LinkInvalid: 401,
     NotAllowed: 403,
+    LinkExpired: 403,
     NotFound: 404,
     TooLarge: 413,
     OverLimit: 429,

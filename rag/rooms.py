@@ -10,7 +10,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from rag.applications import Applications
-from rag.auth import Salts
+from rag.auth import Salts, Signer
 from rag.embed import Batcher, Encoder
 from rag.embed.borrowed import BorrowedEncoder
 from rag.embed.load import load_encoder
@@ -22,6 +22,7 @@ from rag.indexing import Indexer, Indexing
 from rag.library import Library
 from rag.models import chat_model_source
 from rag.passages import Passages
+from rag.pdf import PageRenderer
 from rag.plan import Limits
 from rag.planner import Planner
 from rag.prefixes import Prefixes
@@ -62,6 +63,8 @@ class Rooms:
     engine: EngineInfo
     gate: Gate
     salts: Salts
+    signer: Signer
+    pages: PageRenderer
     metrics: Metrics
     executor: ThreadPoolExecutor  # for all that blocks: the event loop never computes
 
@@ -145,6 +148,8 @@ async def open_rooms(
                 max_concurrent=settings.server.max_concurrent, max_queue=settings.server.max_queue, metrics=metrics
             ),
             salts=Salts(settings.data_dir),
+            signer=Signer(settings.data_dir, days=settings.server.source_link_days, clock=clock),
+            pages=PageRenderer(),
             metrics=metrics,
             executor=executor,
         )

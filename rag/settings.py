@@ -21,7 +21,7 @@ from rag.errors import ConfigError
 CONFIG_FILE = "prefixrag.toml"
 _PREFIX = "RAG_"
 # Read by their own commands before or beside the settings tree.
-_OTHER_VARIABLES = {"RAG_CONFIG", "RAG_BENCH_DATA"}
+_OTHER_VARIABLES = {"RAG_CONFIG", "RAG_BENCH_DATA", "RAG_TEST_BROWSER"}
 
 
 class _Section(BaseModel):
@@ -43,6 +43,12 @@ class ServerSettings(_Section):
     history_overflow: Literal["refuse", "truncate"] = Field(
         "refuse",
         description="A conversation that no longer fits the window: refuse it, or truncate it by its oldest turns.",
+    )
+    source_link_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Days for which links of citations open their source in a browser without a key; 0: they do not.",
     )
     max_body_bytes: int = Field(10 * 2**20, ge=1024, description="Largest JSON body in bytes.")
     max_upload_bytes: int = Field(512 * 2**20, ge=1024, description="Largest uploaded file in bytes.")
@@ -98,8 +104,7 @@ class EmbeddingSettings(_Section):
     """The model that turns text into vectors."""
 
     model: str = Field(
-        "all-MiniLM-L6-v2",
-        description="A folder, a Hugging Face name, or the embedded one; fake: hashed words, to try things out.",
+        "all-MiniLM-L6-v2", description="A folder, a Hugging Face name, the embedded one; fake: for tests."
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(

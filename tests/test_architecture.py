@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.warm": BASE | {"rag.engine", "rag.plan", "rag.rooms", "rag.store"},
     "rag.engine": LEAVES | {"rag.plan"},
     "rag.cite": BASE,
+    "rag.pdf": BASE,
     "rag.tools": BASE,
     "rag.choices": BASE | {"rag.ask", "rag.cite", "rag.tools"},
     "rag.ask": BASE | {"rag.retrieve.filter"},
@@ -74,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | DATA
     | PROMPT
     | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
-    | {"rag.indexing", "rag.library"},
+    | {"rag.indexing", "rag.library", "rag.pdf"},
     "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store"},
     "rag.sampling": BASE | {"rag.ask", "rag.compose", "rag.rooms", "rag.tools"},
     "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.engine", "rag.rooms", "rag.telemetry"},
@@ -83,10 +84,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {
         "rag.ask",
         "rag.auth",
+        "rag.cite",
         "rag.completion",
         "rag.compose",
         "rag.indexing",
         "rag.library",
+        "rag.pdf",
         "rag.retrieve",
         "rag.retrieve.filter",
         "rag.render",
@@ -99,6 +102,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rag.bench": LEAVES
     | {"rag.planner", "rag.recall", "rag.plan", "rag.render", "rag.renderer", "rag.engine", "rag.embed", "rag.models"},
+    "rag.bench.sizes": LEAVES | {"rag.bench", "rag.embed", "rag.store"},
     "rag.bench.encoder_service": LEAVES | {"rag.api", "rag.engine", "rag.rooms", "ingest"},
     "rag.demo": BASE | {"rag.bench"},
     "rag.cli": LEAVES | DATA | PROMPT | PATH | {"rag", "rag.api", "rag.auth", "rag.bench", "rag.demo", "ingest"},

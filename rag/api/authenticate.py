@@ -4,15 +4,18 @@ import asyncio
 import hmac
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rag.api.errors import respond
-from rag.api.state import State
+from rag.api.sources.link import opened_by, signed_link
+from rag.api.state import State, get_rooms
 from rag.auth import NOBODY, Caller
-from rag.errors import NotAuthenticated, RagError
+from rag.errors import LinkInvalid, NotAuthenticated, RagError
 
-# Probes ask these without a key. /ready then says nothing but its status.
-_ALIVE, _READY = "/health", "/ready"
+# Probes ask for the first, browsers for the others: they hold no data and send no key.
+_OPEN = {"/health", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
+_READY = "/ready"  # without a key it says nothing but its status
 _CHALLENGE = {"www-authenticate": 'Bearer realm="prefixrag"'}
 
 
@@ -33,12 +36,12 @@ class Authenticate:
             await self._app(scope, receive, send)
             return
         try:
-            scope["caller"] = NOBODY if scope["path"] == _ALIVE else await self._caller(scope)
-        except NotAuthenticated as error:
-            await respond(error, _CHALLENGE)(scope, receive, send)
+            scope["caller"] = NOBODY if scope["path"] in _OPEN else await self._caller(scope)
+        except (NotAuthenticated, LinkInvalid) as error:
+            await respond(error, scope, _CHALLENGE)(scope, receive, send)
             return
         except RagError as error:  # keys that cannot be read open nothing
-            await respond(error)(scope, receive, send)
+            await respond(error, scope)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -47,6 +50,7 @@ class Authenticate:
 
         Raises:
             NotAuthenticated: nobody who may.
+            LinkInvalid, LinkExpired: nobody who may, by a link to a source.
             CorpusError: the keys cannot be read.
         """
         state = self._state
@@ -61,6 +65,8 @@ class Authenticate:
             return Caller()
         if given is None and scope["path"] == _READY:
             return NOBODY
+        if given is None and (link := signed_link(scope)):
+            return opened_by(link, get_rooms(Request(scope)).signer)
         raise NotAuthenticated
 
     def _look_up(self, token: str) -> tuple[Caller | None, bool]:

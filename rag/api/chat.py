@@ -15,6 +15,7 @@ from rag.api.chat_wire import ChatWire
 from rag.api.names import chat_model
 from rag.api.schemas.chat import ChatRequest
 from rag.api.schemas.messages import read_messages
+from rag.api.sources.making import links_of
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.ask import Ask, Event, Report
@@ -39,7 +40,7 @@ async def chat_completions(
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
         model=body.model,
-        sources_url=f"{request.base_url}v1/sources/",
+        links=await links_of(request, ask.collection, caller, rooms),
         context="context" in body.rag.include,
         logprobs=bool(body.logprobs),
         include_usage=bool(body.stream_options and body.stream_options.include_usage),

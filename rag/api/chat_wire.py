@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rag.api import sse
 from rag.api.logprobs import chat_logprobs
+from rag.api.sources.link import SourceLinks
 from rag.api.wire import Json, annotation_json, call_delta_json, call_json, rag_json, usage_json
 from rag.ask import Choice, Event, Found, Piece, Report
 from rag.render import ChatTokenizer
@@ -18,7 +19,7 @@ class ChatWire:
     id: str
     created: int
     model: str
-    sources_url: str
+    links: SourceLinks
     context: bool  # `rag` lists everything in the prompt
     logprobs: bool
     include_usage: bool  # the last chunk of a stream has it
@@ -33,7 +34,7 @@ class ChatWire:
             **self._head("chat.completion"),
             "choices": [self._choice(index, choice) for index, choice in enumerate(report.choices)],
             "usage": usage_json(report.usage),
-            "rag": rag_json(report, self.sources_url, context=self.context),
+            "rag": rag_json(report, self.links, context=self.context),
         }
         if self.metadata is not None:
             body["metadata"] = self.metadata
@@ -52,7 +53,7 @@ class ChatWire:
             return [*begin, self._chunk(event.choice, delta, logprobs=event.logprobs)]
         chunks: list[str] = []
         last = len(event.choices) - 1
-        rag = rag_json(event, self.sources_url, context=self.context)
+        rag = rag_json(event, self.links, context=self.context)
         for index, choice in enumerate(event.choices):
             chunks += self._begin(index, opened, content="")
             end = rag if index == last else None
@@ -73,7 +74,7 @@ class ChatWire:
         if isinstance(content, str):
             return {"content": content}
         if isinstance(content, Citation):
-            return {"annotations": [annotation_json(content, self.sources_url)]}
+            return {"annotations": [annotation_json(content, self.links)]}
         return {"tool_calls": [call_delta_json(content)]}
 
     def _chunk(
@@ -99,7 +100,7 @@ class ChatWire:
             "role": "assistant",
             "content": (choice.text or None) if choice.calls else choice.text,
             "refusal": None,
-            "annotations": [annotation_json(citation, self.sources_url) for citation in choice.citations],
+            "annotations": [annotation_json(citation, self.links) for citation in choice.citations],
         }
         if choice.calls:
             message["tool_calls"] = [call_json(call) for call in choice.calls]

@@ -9,7 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
+from starlette.types import Scope
 
+from rag.api.html import error_page, wants_page
 from rag.errors import HTTP_STATUS, AskError, EngineUnavailable, OverLimit, Overloaded, RagError
 
 _METHOD_NOT_ALLOWED = 405
@@ -54,10 +56,15 @@ def internal_error() -> dict[str, object]:
     )
 
 
-def respond(error: RagError, more_headers: Mapping[str, str] = MappingProxyType({})) -> JSONResponse:
-    """The answer to a request that failed with one of our errors."""
+def respond(error: RagError, scope: Scope, more_headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """The answer to a request that failed with one of our errors: an envelope, or a page where a browser wants one."""
     status, body, headers = describe(error)
-    return JSONResponse(body, status, {**headers, **more_headers})
+    if wants_page(scope):
+        response: Response = error_page(_cut(str(error), _LONGEST_MESSAGE), status)
+    else:
+        response = JSONResponse(body, status)
+    response.headers.update({**headers, **more_headers})
+    return response
 
 
 def install(app: FastAPI) -> None:
@@ -67,13 +74,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
 
 
-async def _rag_error(_: Request, error: Exception) -> JSONResponse:
+async def _rag_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RagError):
         raise error
-    return respond(error)
+    return respond(error, request.scope)
 
 
-async def _bad_body(_: Request, error: Exception) -> JSONResponse:
+async def _bad_body(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     # Of the errors that the members of a union have, the one that got furthest is of the member that was meant.
@@ -87,6 +94,8 @@ async def _bad_body(_: Request, error: Exception) -> JSONResponse:
     else:
         reason = detail["msg"].removeprefix("Value error, ")
         code, message = "invalid_value", f"Invalid value for {param or 'the body'!r}: {reason}."
+    if wants_page(request.scope):
+        return error_page(message, 400)
     return JSONResponse(error_body(message, kind="invalid_request_error", param=param, code=code), 400)
 
 

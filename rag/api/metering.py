@@ -32,7 +32,7 @@ class Metering:
         try:
             await meter.admit()
         except OverLimit as error:
-            await respond(error, meter.headers())(scope, receive, send)
+            await respond(error, scope, meter.headers())(scope, receive, send)
             return
         scope["caller"] = replace(caller, meter=meter)
         try:

@@ -1,5 +1,6 @@
 """Answers as OpenAI's clients read them, with our `rag` extension."""
 
+from rag.api.sources.link import SourceLinks
 from rag.ask import Report, Reuse
 from rag.types import CallDelta, Citation, Hit, Shown, ToolCall, Usage
 
@@ -22,7 +23,7 @@ def usage_json(usage: Usage) -> Json:
     }
 
 
-def annotation_json(citation: Citation, sources_url: str) -> Json:
+def annotation_json(citation: Citation, links: SourceLinks) -> Json:
     """A citation as the one kind of annotation that chat completions have; its span is the marker's."""
     return {
         "type": "url_citation",
@@ -30,7 +31,7 @@ def annotation_json(citation: Citation, sources_url: str) -> Json:
             "start_index": citation.marker_start,
             "end_index": citation.marker_end,
             "title": citation.chunk.title,
-            "url": sources_url + citation.chunk.id,
+            "url": links.url(citation),
             "chunk_id": citation.chunk.id,
             "document": citation.chunk.document,
             "quote": citation.quote,
@@ -61,7 +62,7 @@ def score_json(score: float) -> float:
     return round(min(max(score, 0.0), 1.0), 6)
 
 
-def rag_json(report: Report, sources_url: str, *, context: bool) -> Json:
+def rag_json(report: Report, links: SourceLinks, *, context: bool) -> Json:
     """The `rag` object of an answer. Cited and retrieved are never mixed."""
     placed = {shown.chunk.seq: shown.placed.value for shown in report.prompt.shown}
     body: Json = {
@@ -69,7 +70,7 @@ def rag_json(report: Report, sources_url: str, *, context: bool) -> Json:
         "generation": report.generation,
         "layout": report.prompt.layout,
         "citations": [
-            _citation_json(citation, index, sources_url)
+            _citation_json(citation, index, links)
             for index, choice in enumerate(report.choices)
             for citation in choice.citations
         ],
@@ -85,7 +86,7 @@ def rag_json(report: Report, sources_url: str, *, context: bool) -> Json:
     return body
 
 
-def _citation_json(citation: Citation, choice: int, sources_url: str) -> Json:
+def _citation_json(citation: Citation, choice: int, links: SourceLinks) -> Json:
     return {
         "choice": choice,
         "marker": citation.marker,
@@ -103,7 +104,7 @@ def _citation_json(citation: Citation, choice: int, sources_url: str) -> Json:
         "status": citation.status.value,
         "problem": citation.problem.value if citation.problem else None,
         "found_by": "marker" if citation.marker else "alignment",
-        "url": sources_url + citation.chunk.id,
+        "url": links.url(citation),
     }
 
 

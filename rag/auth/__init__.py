@@ -5,6 +5,7 @@ from rag.auth.counters import Counters, Level, MemoryCounters
 from rag.auth.expiry import expiry, iso
 from rag.auth.keys import DEFAULT_SCOPES, Keys, KeyState, caller_of
 from rag.auth.limits import KeyMeter, Limiter
+from rag.auth.links import Signer
 from rag.auth.salt import Salts
 from rag.auth.shared import RedisCounters
 
@@ -22,6 +23,7 @@ __all__ = [
     "RedisCounters",
     "Salts",
     "Scope",
+    "Signer",
     "caller_of",
     "expiry",
     "iso",

@@ -25,6 +25,7 @@ class Caller:
     key_id: str | None = None  # None: no key was asked for
     scopes: frozenset[Scope] = frozenset(Scope)
     collections: frozenset[str] | None = None  # ids, and names within the group, that alone are seen; None: all
+    document: str | None = None  # by its name in links, the one that a signed link opens; None: no link was needed
     limits: KeyLimits = field(default_factory=KeyLimits)
     meter: Meter = field(default_factory=Unmetered, compare=False)  # of this one request
 

@@ -94,6 +94,14 @@ class Keys:
         """Whether there ever was a key. From then on requests need one."""
         return self._store.has_any()
 
+    def may_read(self, group: str, collection_id: str, name: str, owner: str) -> bool:
+        """Whether a key of `group` that is active now reads the collection of this id and name, which is `owner`'s."""
+        callers = (caller_of(record) for record in self.all() if self.state(record) is KeyState.ACTIVE)
+        return any(
+            caller.group == group and caller.may(Scope.CHAT) and caller.may_see(collection_id, name, owner)
+            for caller in callers
+        )
+
     def all(self) -> tuple[KeyRecord, ...]:
         """Every key that was ever made, the oldest first."""
         return self._store.all()

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from rag.bench.stats import percentile
 from rag.embed import Encoder
+from rag.embed.base import Vectors
 from rag.settings import IndexSettings
-from rag.store.vectors import Kind, Vectors, open_index, write_index
+from rag.store import IndexKind, open_index, write_index
 
 Halves = NDArray[np.float16]
 
@@ -30,9 +31,9 @@ _BATCH = 16_384
 _K = 10
 _MIXED = 0.35  # weight of the second vector in a mixture: it stays the first one's neighbour
 _BY_KIND = {
-    Kind.EXACT: IndexSettings(exact_vectors=2**62),
-    Kind.LISTS: IndexSettings(exact_vectors=0, memory_mib=2**40),
-    Kind.COMPRESSED: IndexSettings(exact_vectors=0, memory_mib=16),
+    IndexKind.EXACT: IndexSettings(exact_vectors=2**62),
+    IndexKind.LISTS: IndexSettings(exact_vectors=0, memory_mib=2**40),
+    IndexKind.COMPRESSED: IndexSettings(exact_vectors=0, memory_mib=16),
 }
 
 
@@ -100,7 +101,7 @@ def bench_sizes(
     results = []
     for size in sizes:
         wanted = _nearest(rows[:size], questions)
-        for kind in Kind:
+        for kind in IndexKind:
             with tempfile.TemporaryDirectory(prefix="prefixrag-bench-", dir=folder) as place:
                 results.append(_measure(kind, vectors, size, questions, wanted, Path(place)))
             say(str(results[-1].as_dict()))
@@ -108,7 +109,7 @@ def bench_sizes(
 
 
 def _measure(
-    kind: Kind, vectors: Path, size: int, questions: Vectors, wanted: Sequence[set[int]], folder: Path
+    kind: IndexKind, vectors: Path, size: int, questions: Vectors, wanted: Sequence[set[int]], folder: Path
 ) -> SizeResult:
     # Each step in a process of its own: memory is then its own as well.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1) as child:
@@ -129,7 +130,7 @@ def _measure(
     )
 
 
-def _build(kind: Kind, vectors: Path, size: int, dimensions: int, folder: Path) -> tuple[float, float, float]:
+def _build(kind: IndexKind, vectors: Path, size: int, dimensions: int, folder: Path) -> tuple[float, float, float]:
     """Seconds, MB of memory at most, MB on the disk."""
     rows = np.memmap(vectors, np.float16, "r").reshape(-1, dimensions)
 

@@ -2,5 +2,6 @@
 
 from rag.cite.plain import PlainStream
 from rag.cite.stream import CitationStream
+from rag.cite.trace import Place, Traced, fingerprint, is_fingerprint, trace
 
-__all__ = ["CitationStream", "PlainStream"]
+__all__ = ["CitationStream", "Place", "PlainStream", "Traced", "fingerprint", "is_fingerprint", "trace"]

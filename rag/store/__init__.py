@@ -18,6 +18,7 @@ from rag.store.store import Store
 from rag.store.tokens import TokenStore
 from rag.store.topics import TopicFile
 from rag.store.turns import ShownTurn, TurnStore
+from rag.store.vectors import IndexKind, VectorIndex, open_index, write_index
 from rag.store.verify import Problem
 from rag.types import EmbeddingInfo
 
@@ -40,6 +41,7 @@ __all__ = [
     "Generation",
     "Grant",
     "Incoming",
+    "IndexKind",
     "KeyLimits",
     "KeyRecord",
     "KeyStore",
@@ -60,5 +62,8 @@ __all__ = [
     "TokenStore",
     "TopicFile",
     "TurnStore",
+    "VectorIndex",
+    "open_index",
     "stamp_of",
+    "write_index",
 ]

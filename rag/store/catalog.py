@@ -160,6 +160,26 @@ def text_of(connection: sqlite3.Connection, root: str, path: str) -> str | None:
     return str(row[0]) if row else None
 
 
+def known_of(connection: sqlite3.Connection, root: str, path: str) -> Known | None:
+    """One document."""
+    row = connection.execute(
+        "SELECT d.sha256, d.size, d.recipe FROM document d JOIN root r ON r.id = d.root"
+        " WHERE r.path = ? AND d.path = ?",
+        (root, path),
+    ).fetchone()
+    return Known(sha256=row[0], size=row[1], recipe=row[2]) if row else None
+
+
+def chunk_at(connection: sqlite3.Connection, root: str, path: str, offset: int) -> Chunk | None:
+    """The last chunk of a document that begins at `offset` or before, else its first."""
+    row = connection.execute(
+        f"{_CHUNK} JOIN root r ON r.id = d.root WHERE r.path = ? AND d.path = ?"
+        " ORDER BY c.start > ?, CASE WHEN c.start > ? THEN c.start ELSE -c.start END LIMIT 1",
+        (root, path, offset, offset),
+    ).fetchone()
+    return _chunk(row) if row else None
+
+
 def counts(connection: sqlite3.Connection) -> tuple[int, int]:
     """How many documents and chunks there are."""
     row = connection.execute("SELECT (SELECT count(*) FROM document), (SELECT count(*) FROM chunk)").fetchone()

@@ -122,6 +122,23 @@ class Generation:
             raise KeyError(listed.file_id)
         return text
 
+    def known_of(self, listed: Listed) -> Known:
+        """One of `files` as it was ingested.
+
+        Raises:
+            KeyError: it is not of this generation.
+        """
+        with self._lock:
+            known = catalog.known_of(self._connection, listed.root, listed.path)
+        if known is None:
+            raise KeyError(listed.file_id)
+        return known
+
+    def chunk_at(self, listed: Listed, offset: int) -> Chunk | None:
+        """The last chunk of one of `files` that begins at `offset` of its text or before, else its first."""
+        with self._lock:
+            return catalog.chunk_at(self._connection, listed.root, listed.path, offset)
+
     def roots(self) -> tuple[str, ...]:
         """The folders that documents came from, in the order in which they first came."""
         with self._lock:

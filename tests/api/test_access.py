@@ -70,6 +70,7 @@ ROUTES: dict[str, Access] = {
     "GET /v1/models/{model:path}": Access((CHAT, EMBEDDINGS)),
     "GET /v1/sources/{chunk_id}": Access((CHAT,), None, (("/v1/sources/{chunk}", None),)),
     "GET /v1/sources/{chunk_id}/document": Access((CHAT,), None, (("/v1/sources/{chunk}/document", None),)),
+    "GET /v1/sources/{chunk_id}/page.png": Access((CHAT,), None, (("/v1/sources/{chunk}/page.png", None),)),
     "POST /v1/files": Access(CHANGES),
     "GET /v1/files": Access(READS),
     "GET /v1/files/{file_id}": Access(READS, None, (("/v1/files/{file}", None),)),
@@ -106,15 +107,12 @@ ROUTES: dict[str, Access] = {
     ),
     "POST /warm": Access((ADMIN,), {}, (("/warm", {"collection": "secret"}),)),
     "GET /metrics": Access((ADMIN,)),
-    "GET /docs": Access(),
-    "GET /docs/oauth2-redirect": Access(),
-    "GET /openapi.json": Access(),
     "DELETE /v1/responses/{response_id}": Access((CHAT,), None, (("/v1/responses/{response}", None),)),
     "DELETE /v1/vector_stores/{store_id}/files/{file_id}": Access(CHANGES, None, ((f"{STORE}/files/{{file}}", None),)),
     "DELETE /v1/vector_stores/{store_id}": Access(CHANGES, None, ((STORE, None),)),
     "DELETE /v1/files/{file_id}": Access(CHANGES, None, (("/v1/files/{file}", None),)),
 }
-WITHOUT_KEY = {"GET /health", "GET /ready"}
+WITHOUT_KEY = {"GET /health", "GET /ready", "GET /docs", "GET /docs/oauth2-redirect", "GET /openapi.json"}
 
 
 def routes() -> Iterator[str]:

@@ -8,13 +8,13 @@ import pytest
 
 from rag.errors import CorpusError
 from rag.settings import IndexSettings
-from rag.store.vectors import Kind, VectorIndex, Vectors, open_index, write_index
+from rag.store.vectors import IndexKind, VectorIndex, Vectors, open_index, write_index
 
 DIMENSIONS, N = 48, 12_000
 SETTINGS = {
-    Kind.EXACT: IndexSettings(),
-    Kind.LISTS: IndexSettings(exact_vectors=100),
-    Kind.COMPRESSED: IndexSettings(exact_vectors=100, memory_mib=16),
+    IndexKind.EXACT: IndexSettings(),
+    IndexKind.LISTS: IndexSettings(exact_vectors=100),
+    IndexKind.COMPRESSED: IndexSettings(exact_vectors=100, memory_mib=16),
 }
 N_COMPRESSED = 16 * 2**20 // (2 * DIMENSIONS) + 1  # one more than fit into 16 MiB
 
@@ -30,8 +30,8 @@ def clustered(n: int) -> Vectors:
 class Filled:
     """An index of one kind, and what is in it. Its numbers are even, as if every other chunk was deleted."""
 
-    def __init__(self, kind: Kind, folder: Path) -> None:
-        self.rows = clustered(N if kind is not Kind.COMPRESSED else N_COMPRESSED)
+    def __init__(self, kind: IndexKind, folder: Path) -> None:
+        self.rows = clustered(N if kind is not IndexKind.COMPRESSED else N_COMPRESSED)
         self.seqs = np.arange(len(self.rows)) * 2
         written = folder / "written"
         written.mkdir()
@@ -49,7 +49,7 @@ class Filled:
         return [seq for seq in order if allowed is None or seq in allowed][:k]
 
 
-@pytest.fixture(scope="module", params=list(Kind))
+@pytest.fixture(scope="module", params=list(IndexKind))
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Filled:
     return Filled(request.param, tmp_path_factory.mktemp(request.param))
 
@@ -66,7 +66,7 @@ def test_the_kind_is_chosen_by_count_and_memory(filled: Filled) -> None:
 
 def test_nearly_all_of_the_nearest_are_found(filled: Filled) -> None:
     # Codes of 6 bytes tell heaps of random vectors apart less well than codes of 48 bytes do texts: docs/scale.md.
-    least = {Kind.EXACT: 0.999, Kind.LISTS: 0.98, Kind.COMPRESSED: 0.9}[filled.index.kind]
+    least = {IndexKind.EXACT: 0.999, IndexKind.LISTS: 0.98, IndexKind.COMPRESSED: 0.9}[filled.index.kind]
     found = [{seq for seq, _ in filled.index.search(question, 10)} for question in questions()[:60]]
     wanted = [set(filled.nearest(question, 10)) for question in questions()[:60]]
     assert sum(len(some & near) for some, near in zip(found, wanted, strict=True)) >= least * 10 * len(found)

@@ -1,6 +1,8 @@
 """What a draft has embedded outlives it, and what older versions published is read and carried on."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,3 +179,41 @@ def test_rules_are_kept_with_the_collection_and_through_a_new_name(store: Store)
         draft.publish()
     store.rename("default", "other")
     assert store.rules("other") == rules
+
+
+READER = """
+import sys
+from pathlib import Path
+from rag.store import Store
+
+store = Store(Path(sys.argv[1]))
+with store.pin("default") as generation:
+    print("pinned", flush=True)
+    sys.stdin.readline()
+    (chunk,) = generation.ordered_chunks()
+    print(chunk.text, generation.vectors([chunk.seq]).tolist()[0], flush=True)
+with store.pin("default") as generation:
+    print(generation.number, [line for line in Path("/proc/self/maps").read_text().split("\\n") if "(deleted)" in line])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the kernel does not say what a process maps")
+def test_another_process_reads_on_what_is_collected_and_lets_go_of_it(store: Store, tmp_path: Path) -> None:
+    def publish(text: str, row: int) -> None:
+        with store.draft("default", EMBEDDING) as draft:
+            put(draft, "a.md", text, ROWS[row])
+            draft.publish()
+
+    publish("first", 0)
+    command = [sys.executable, "-c", READER, str(tmp_path / "data")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout
+        assert reader.stdin
+        assert reader.stdout.readline() == "pinned\n"
+        for number, text in enumerate(("second", "third", "fourth")):
+            publish(text, number)
+        assert sorted(path.name for path in (folder_of(store) / "generations").iterdir()) == ["3", "4"]
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+        assert reader.stdout.readline() == f"first {ROWS[0].tolist()}\n"
+        assert reader.stdout.readline() == "4 []\n"

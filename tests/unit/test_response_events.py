@@ -8,6 +8,7 @@ import pytest
 
 from rag.api import sse
 from rag.api.responses.events import ResponseHead, ResponseWriter
+from rag.api.sources.link import SourceLinks
 from rag.ask import Choice, Event, Found, Piece, Report, Reuse
 from rag.types import (
     Anchor,
@@ -82,7 +83,7 @@ def writer(*, shows_search: bool = True, shows_results: bool = False) -> Respons
         created_at=1_700_000_000,
         echo={"model": "tiny"},
         tell=lambda logprobs: [{"token": str(one.token_id)} for one in logprobs],
-        sources_url="http://x/v1/sources/",
+        links=SourceLinks(base_url="http://x", collection="vs_0"),
         shows_search=shows_search,
         shows_results=shows_results,
     )

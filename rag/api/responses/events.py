@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rag.api.responses.items import without_results
 from rag.api.responses.open import OpenCall, OpenMessage
 from rag.api.responses.wire import annotation_json, search_json, text_json, usage_json
+from rag.api.sources.link import SourceLinks
 from rag.api.wire import Json, rag_json
 from rag.ask import Event, Found, Report
 from rag.types import CallDelta, Citation, Logprob
@@ -20,7 +21,7 @@ class ResponseHead:
     id: str
     created_at: int
     echo: Json  # the request's fields that every response repeats
-    sources_url: str
+    links: SourceLinks
     context: bool = False  # `rag` lists everything in the prompt
     shows_search: bool = False  # the client asked for the search
     shows_results: bool = False  # and for what it found
@@ -158,7 +159,7 @@ class ResponseWriter:
         self._end = {
             "status": status,
             "usage": usage_json(report.usage),
-            "rag": rag_json(report, self._head.sources_url, context=self._head.context),
+            "rag": rag_json(report, self._head.links, context=self._head.context),
         }
         if status == "incomplete":
             self._end["incomplete_details"] = {"reason": "max_output_tokens"}

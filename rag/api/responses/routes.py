@@ -18,6 +18,7 @@ from rag.api.responses.ask import Asked, asked, names_input
 from rag.api.responses.events import ResponseHead, ResponseWriter
 from rag.api.responses.items import new_id
 from rag.api.schemas.responses import RESULTS, ResponseRequest
+from rag.api.sources.making import links_of
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.ask import Event, Report
@@ -47,7 +48,7 @@ async def create_response(
         id=new_id("resp"),
         created_at=int(time.time()),
         echo={**body.echo(), "truncation": "auto" if this.ask.is_cut else "disabled"},
-        sources_url=f"{request.base_url}v1/sources/",
+        links=await links_of(request, this.ask.collection, caller, rooms),
         context="context" in body.rag.include,
         shows_search=this.shows_search,
         shows_results=body.includes(RESULTS),

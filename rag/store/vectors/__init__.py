@@ -4,7 +4,7 @@ Which index is written is decided by count and memory, `kind_for`. All are read 
 memory: processes and collections share what the system keeps of them, and a collection that nobody asks costs nothing.
 """
 
-from rag.store.vectors.base import Kind, VectorIndex, Vectors, kind_for
+from rag.store.vectors.base import IndexKind, VectorIndex, Vectors, kind_for
 from rag.store.vectors.files import open_index, write_index
 
-__all__ = ["Kind", "VectorIndex", "Vectors", "kind_for", "open_index", "write_index"]
+__all__ = ["IndexKind", "VectorIndex", "Vectors", "kind_for", "open_index", "write_index"]

@@ -16,7 +16,7 @@ Found = tuple[tuple[int, float], ...]  # pairs of chunk number and cosine, best 
 HALF = 2  # bytes of a stored component
 
 
-class Kind(StrEnum):
+class IndexKind(StrEnum):
     """How vectors are kept, from the most exact to the smallest."""
 
     EXACT = "exact"  # every vector in 16 bits, each compared with the question
@@ -24,18 +24,18 @@ class Kind(StrEnum):
     COMPRESSED = "compressed"  # lists of short codes in memory; the best are scored again by vectors on the disk
 
 
-def kind_for(n: int, dimensions: int, settings: IndexSettings) -> Kind:
+def kind_for(n: int, dimensions: int, settings: IndexSettings) -> IndexKind:
     """The kind of index for `n` vectors."""
     if n <= settings.exact_vectors:
-        return Kind.EXACT
-    return Kind.LISTS if n * dimensions * HALF <= settings.memory_mib * 2**20 else Kind.COMPRESSED
+        return IndexKind.EXACT
+    return IndexKind.LISTS if n * dimensions * HALF <= settings.memory_mib * 2**20 else IndexKind.COMPRESSED
 
 
 class VectorIndex(Protocol):
     """A published index. Searches may run at the same time."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> IndexKind:
         """How the vectors are kept."""
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.store.layout import sync
-from rag.store.vectors.base import Found, Kind, Parts, Vectors, batches, best
+from rag.store.vectors.base import Found, IndexKind, Parts, Vectors, batches, best
 from rag.store.vectors.faiss_files import write_durably
 from rag.store.vectors.lists import fill_lists, search_lists
 from rag.store.vectors.training import choose_probe, n_lists, take_sample
@@ -24,7 +24,7 @@ _LEAST_AGAIN = 200
 class CompressedIndex:
     """An index of kind COMPRESSED."""
 
-    kind = Kind.COMPRESSED
+    kind = IndexKind.COMPRESSED
 
     def __init__(self, index: faiss.IndexIVF, rows: Path, seqs: Path) -> None:
         """index: as `write_compressed` wrote it; rows: the vectors, in the order of their numbers in `seqs`."""

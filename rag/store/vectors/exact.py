@@ -6,14 +6,14 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from rag.store.vectors.base import Found, Kind, Parts, Vectors, batches, best
+from rag.store.vectors.base import Found, IndexKind, Parts, Vectors, batches, best
 from rag.store.vectors.faiss_files import one_thread, selected, write_durably
 
 
 class ExactIndex:
     """An index of kind EXACT."""
 
-    kind = Kind.EXACT
+    kind = IndexKind.EXACT
 
     def __init__(self, index: faiss.Index) -> None:
         """index: as `write_exact` wrote it, mapped. It is never changed: faiss would end the process."""

@@ -6,7 +6,7 @@ import faiss
 
 from rag.errors import CorpusError
 from rag.settings import IndexSettings
-from rag.store.vectors.base import Kind, Parts, VectorIndex, kind_for
+from rag.store.vectors.base import IndexKind, Parts, VectorIndex, kind_for
 from rag.store.vectors.compressed import CompressedIndex, write_compressed
 from rag.store.vectors.exact import ExactIndex, write_exact
 from rag.store.vectors.lists import ListIndex, write_lists
@@ -16,9 +16,9 @@ _PLACES = "vectors.places"
 _ROWS = "vectors.rows"
 _SEQS = "vectors.seqs"
 _FILES = {
-    Kind.EXACT: (_INDEX,),
-    Kind.LISTS: (_INDEX, _PLACES),
-    Kind.COMPRESSED: (_INDEX, _ROWS, _SEQS),
+    IndexKind.EXACT: (_INDEX,),
+    IndexKind.LISTS: (_INDEX, _PLACES),
+    IndexKind.COMPRESSED: (_INDEX, _ROWS, _SEQS),
 }
 
 
@@ -33,11 +33,11 @@ def write_index(folder: Path, parts: Parts, n: int, dimensions: int, settings: I
     kind = kind_for(n, dimensions, settings)
     index = folder / _INDEX
     match kind:
-        case Kind.EXACT:
+        case IndexKind.EXACT:
             write_exact(index, dimensions, parts)
-        case Kind.LISTS:
+        case IndexKind.LISTS:
             write_lists(index, folder / _PLACES, parts, n, dimensions)
-        case Kind.COMPRESSED:
+        case IndexKind.COMPRESSED:
             write_compressed(index, folder / _ROWS, folder / _SEQS, parts, n, dimensions)
     return _FILES[kind]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.store.layout import sync
-from rag.store.vectors.base import Found, Kind, Parts, Vectors, batches, best
+from rag.store.vectors.base import Found, IndexKind, Parts, Vectors, batches, best
 from rag.store.vectors.faiss_files import one_thread, selected, write_durably
 from rag.store.vectors.training import choose_probe, n_lists, take_sample
 
@@ -22,7 +22,7 @@ _PLACES = np.dtype([("seq", np.int64), ("list", np.int32), ("row", np.int32)])
 class ListIndex:
     """An index of kind LISTS."""
 
-    kind = Kind.LISTS
+    kind = IndexKind.LISTS
 
     def __init__(self, index: faiss.IndexIVF, places: Path) -> None:
         """index: as `write_lists` wrote it, mapped; places: where each number stands in it."""
