@@ -104,7 +104,7 @@ class EmbeddingSettings(_Section):
     """The model that turns text into vectors."""
 
     model: str = Field(
-        "all-MiniLM-L6-v2", description="A folder, a Hugging Face name, the embedded one; fake: for tests."
+        "all-MiniLM-L6-v2", description="A folder, a Hugging Face name, or the embedded one; fake: tests."
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
