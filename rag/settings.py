@@ -103,9 +103,7 @@ class EngineSettings(_Section):
 class EmbeddingSettings(_Section):
     """The model that turns text into vectors."""
 
-    model: str = Field(
-        "all-MiniLM-L6-v2", description="A folder, a Hugging Face name, or the embedded one; fake: tests."
-    )
+    model: str = Field("all-MiniLM-L6-v2", description="A folder, a hub's name, the embedded one; fake: for tests.")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the CPU or GPU computes in it, else float32."
