@@ -4,6 +4,7 @@ It imports readers as it needs them and nothing of `rag`: it must be small, quic
 folder it is started in. It talks over one socket, its standard input, and writes nowhere else.
 """
 
+import os
 import resource
 import sys
 from typing import BinaryIO
@@ -11,7 +12,9 @@ from typing import BinaryIO
 from ingest.worker.frames import LENGTH_BYTES, Done, Started, framed, request_of
 from ingest.worker.walk import Walk
 
-_WORN_BYTES = 256 * 2**20  # a worker that once took more is not kept
+_WORN_BYTES = 256 * 2**20  # a worker that holds more after a file is not kept
+# Not the peak that getrusage tells: a process inherits that from the one that started it.
+_MEMORY = "/proc/self/statm"
 _FORBIDDEN = (
     "socket.",
     "subprocess.",
@@ -27,6 +30,7 @@ _FORBIDDEN = (
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Nothing; answers until the requests end."""
+    memory = os.open(_MEMORY, os.O_RDONLY)
     while body := _read(requests):
         request = request_of(body)
         data = _read(requests)
@@ -37,7 +41,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             answers.write(framed(event))
             if isinstance(event, Started):
                 answers.flush()
-        answers.write(framed(Done(walk.ran_out_of_memory or _peak_bytes() > _WORN_BYTES)))
+        answers.write(framed(Done(walk.ran_out_of_memory or _resident_bytes(memory) > _WORN_BYTES)))
         answers.flush()
 
 
@@ -61,8 +65,8 @@ def _allow_cpu(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _resident_bytes(memory: int) -> int:
+    return int(os.pread(memory, 100, 0).split()[1]) * resource.getpagesize()
 
 
 def _refuse_network(event: str, _: tuple[object, ...]) -> None:

@@ -112,6 +112,15 @@ def test_files_come_in_order_and_what_cannot_be_opened_is_told() -> None:
     assert not [pid for pid in workers if psutil.pid_exists(pid)]
 
 
+def test_a_worker_is_kept_for_the_next_file_however_large_its_owner_is(worker: Worker) -> None:
+    owners = bytearray(os.urandom(1024)) * (400 * 1024)  # an owner with a model in memory
+    assert told(worker.read("a.md", b"# First")) == [("", "# First")]
+    process = worker._process
+    assert told(worker.read("b.md", b"# Second")) == [("", "# Second")]
+    assert worker._process is process
+    assert len(owners) > 2**28
+
+
 def test_leaving_the_block_ends_workers_in_the_middle_of_a_file() -> None:
     began = time.monotonic()
     with Readers(IngestSettings(workers=2)) as readers:
