@@ -247,7 +247,7 @@ def test_search_prints_hits(rag: Rag, place: Path) -> None:
         "collection": "default", "generation": 1, "query": text,
     }  # fmt: skip
     hit = dict(found["hits"][0])
-    assert hit.pop("score") == pytest.approx(1, abs=1e-5)
+    assert hit.pop("score") == pytest.approx(1, abs=1e-3)  # vectors are kept in 16 bits
     assert len(hit.pop("chunk_id")) > 8
     assert hit == {
         "rank": 1, "document": "notes.txt", "title": "notes", "anchor": {"line": 1},

@@ -1,0 +1,38 @@
+"""Every setting, where its value came from, and one loader for all of them."""
+
+from rag.settings.loading import CONFIG_FILE, Loaded, Setting, Tree, known_variables, load
+from rag.settings.tree import (
+    CacheSettings,
+    EmbeddingSettings,
+    EngineSettings,
+    IndexSettings,
+    IngestSettings,
+    LogSettings,
+    ModelsSettings,
+    PromptSettings,
+    ResponsesSettings,
+    RetrieveSettings,
+    ServerSettings,
+    Settings,
+)
+
+__all__ = [
+    "CONFIG_FILE",
+    "CacheSettings",
+    "EmbeddingSettings",
+    "EngineSettings",
+    "IndexSettings",
+    "IngestSettings",
+    "Loaded",
+    "LogSettings",
+    "ModelsSettings",
+    "PromptSettings",
+    "ResponsesSettings",
+    "RetrieveSettings",
+    "ServerSettings",
+    "Setting",
+    "Settings",
+    "Tree",
+    "known_variables",
+    "load",
+]
