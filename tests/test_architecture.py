@@ -24,6 +24,7 @@ PROMPT = {
     "rag.planner",
 }
 PATH = {
+    "rag.answering",
     "rag.applications",
     "rag.ask",
     "rag.choices",
@@ -66,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.cite": BASE,
     "rag.pdf": BASE,
     "rag.tools": BASE,
+    "rag.answering": BASE | {"rag.ask", "rag.choices", "rag.cite"},
     "rag.choices": BASE | {"rag.ask", "rag.cite", "rag.tools"},
     "rag.ask": BASE | {"rag.retrieve.filter"},
     "rag.clock": set(),

@@ -1,12 +1,11 @@
-"""An answer as it arrives, cut into statements, each with its source."""
+"""An answer as it arrives, cut into statements."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
-from rag.cite.judge import Judge, Statement
+from rag.cite.judge import Statement
 from rag.cite.markers import Marker, MarkerScanner
 from rag.cite.statements import is_closed, sentence_end, settled, statement
 from rag.cite.words import words_of
-from rag.types import Citation, Shown
 
 
 class StatementStream:
@@ -98,45 +97,3 @@ class StatementStream:
         self._open = end
         self._has_marker = False
         self._marked = None
-
-
-class CitationStream:
-    """Answer text as it arrives -> text that may be shown now, and citations as soon as their statement ends.
-
-    The result does not depend on the pieces in which the text comes.
-    """
-
-    def __init__(self, shown: Sequence[Shown]) -> None:
-        """shown: the passages in the prompt."""
-        self.citations: tuple[Citation, ...] = ()
-        self._judge = Judge(shown)
-        self._statements = StatementStream(self._judge.numbers)
-
-    @property
-    def text(self) -> str:
-        """The answer as emitted."""
-        return self._statements.text
-
-    @property
-    def n_removed(self) -> int:
-        """How many numbers in markers named nothing in the prompt."""
-        return self._statements.n_removed
-
-    def feed(self, text: str) -> list[str | Citation]:
-        """What is certain by now: text to show and citations of statements in it."""
-        return self._judged(self._statements.feed(text))
-
-    def finish(self) -> list[str | Citation]:
-        """The rest. Nothing may be fed afterwards."""
-        return self._judged(self._statements.finish())
-
-    def _judged(self, found: Iterable[str | Statement]) -> list[str | Citation]:
-        events: list[str | Citation] = []
-        for one in found:
-            if isinstance(one, str):
-                events.append(one)
-            else:
-                cited = self._judge.citations(one)
-                self.citations += cited
-                events += cited
-        return events

@@ -51,6 +51,12 @@ class Metrics:
         self.citations = Counter(
             "rag_citations", "Citations given, by how well they are supported.", ["status"], registry=registry
         )
+        self.judge_s = Histogram(
+            "rag_judge_seconds",
+            "Worker time to hold one statement against its sources.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.markers_removed = Counter(
             "rag_markers_removed",
             "Markers taken out of answers because they named nothing in the prompt.",

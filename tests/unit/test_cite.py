@@ -4,12 +4,43 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag.cite import CitationStream
+from rag.cite import Judge, Statement, StatementStream
 from rag.types import Anchor, Chunk, ChunkId, Citation, Placed, Shown, Status
 
 PUMP = "The pump runs for 40 minutes on one charge. It weighs 3 kilograms."
 PRICES = "# Prices\n\nThe pump costs 1,200 euros.\nA spare filter isn't free of charge."
 REFUNDS = "退款需在14天内提出。之后不予退款。"
+
+
+class CitationStream:
+    """Statements judged at once: what comes out beside the event loop, in one thread."""
+
+    def __init__(self, shown: tuple[Shown, ...]) -> None:
+        self.citations: tuple[Citation, ...] = ()
+        self._judge = Judge(shown)
+        self._statements = StatementStream(self._judge.numbers)
+
+    @property
+    def text(self) -> str:
+        return self._statements.text
+
+    @property
+    def n_removed(self) -> int:
+        return self._statements.n_removed
+
+    def feed(self, text: str) -> list[str | Citation]:
+        return self._judged(self._statements.feed(text))
+
+    def finish(self) -> list[str | Citation]:
+        return self._judged(self._statements.finish())
+
+    def _judged(self, found: list[str | Statement]) -> list[str | Citation]:
+        events: list[str | Citation] = []
+        for one in found:
+            cited = [one] if isinstance(one, str) else self._judge.citations(one)
+            self.citations += tuple(each for each in cited if isinstance(each, Citation))
+            events += cited
+        return events
 
 
 def shown(number: int, text: str, *, start: int = 100, line: int | None = 5) -> Shown:
