@@ -11,6 +11,10 @@ from rag.choices import ChoiceReader
 from rag.cite import Statement
 from rag.types import Citation, Delta, Usage
 
+# What may be a marker is held back so long at most, and under the policy `drop` a marker that is not judged. An engine
+# that writes four tokens a second, slower than people read, gets a whole marker through in it.
+HOLD_S = 0.25
+
 Judging = Callable[[Statement], tuple[Citation, ...]]
 
 
@@ -21,6 +25,7 @@ class _Judged:
     took_s: float
 
 
+_Statements = asyncio.Queue[tuple[int, Statement] | None]  # with the number of their choice
 _Inbox = asyncio.Queue[Delta | _Judged | asyncio.Task[None]]
 
 
@@ -45,7 +50,7 @@ class Answering:
             RagError: the engine's; all that came before it was given.
         """
         inbox: _Inbox = asyncio.Queue()
-        statements: asyncio.Queue[tuple[int, Statement] | None] = asyncio.Queue()
+        statements: _Statements = asyncio.Queue()
         tasks = [
             asyncio.create_task(_listen(deltas, inbox)),
             asyncio.create_task(self._judge_all(statements, inbox)),
@@ -55,14 +60,14 @@ class Answering:
         n_running = len(tasks)
         try:
             while n_running:
-                item = await inbox.get()
+                item = await self._next(inbox)
                 if isinstance(item, asyncio.Task):
                     item.result()
                     n_running -= 1
                     if item is tasks[0]:
                         statements.put_nowait(None)
                     continue
-                if found:  # not sooner: what fails until the engine speaks comes before any event
+                if found and isinstance(item, Delta):  # not sooner: what fails until then comes before any event
                     yield found
                     found = None
                 for piece in self._taken(item, statements):
@@ -72,20 +77,33 @@ class Answering:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _taken(self, item: Delta | _Judged, statements: asyncio.Queue[tuple[int, Statement] | None]) -> list[Piece]:
-        if isinstance(item, _Judged):
-            self.judged_s.append(item.took_s)
-            return self._readers[item.choice].judged(item.citations)
-        self.usage = item.usage or self.usage
-        pieces = []
-        for found in self._readers[item.choice].feed(item):
-            if isinstance(found, Statement):
-                statements.put_nowait((item.choice, found))
-            else:
-                pieces.append(found)
+    async def _next(self, inbox: _Inbox) -> Delta | _Judged | asyncio.Task[None] | None:
+        """What came next; None: nothing did while text was held back for as long as it may be."""
+        held = [since for reader in self._readers if (since := reader.held_since) is not None]
+        if not held or not inbox.empty():
+            return await inbox.get()
+        try:
+            async with asyncio.timeout_at(min(held) + HOLD_S):
+                return await inbox.get()
+        except TimeoutError:
+            return None
+
+    def _taken(self, item: Delta | _Judged | None, statements: _Statements) -> list[Piece]:
+        now = asyncio.get_running_loop().time()
+        pieces: list[Piece] = []
+        match item:
+            case _Judged():
+                self.judged_s.append(item.took_s)
+                pieces += self._readers[item.choice].judged(item.citations)
+            case Delta():
+                self.usage = item.usage or self.usage
+                pieces += _sorted(item.choice, self._readers[item.choice].feed(item, now), statements)
+        for index, reader in enumerate(self._readers):
+            if reader.held_since is not None and reader.held_since <= now - HOLD_S:
+                pieces += _sorted(index, reader.let_go(now - HOLD_S), statements)
         return pieces
 
-    async def _judge_all(self, statements: asyncio.Queue[tuple[int, Statement] | None], inbox: _Inbox) -> None:
+    async def _judge_all(self, statements: _Statements, inbox: _Inbox) -> None:
         """Nothing, after the last statement."""
         loop = asyncio.get_running_loop()
         while (one := await statements.get()) is not None:
@@ -103,6 +121,14 @@ class Answering:
 async def _listen(deltas: AsyncIterator[Delta], inbox: _Inbox) -> None:
     async for delta in deltas:
         inbox.put_nowait(delta)
+
+
+def _sorted(choice: int, found: Sequence[Piece | Statement], statements: _Statements) -> list[Piece]:
+    """The pieces among what was found; statements go to the judge."""
+    for one in found:
+        if isinstance(one, Statement):
+            statements.put_nowait((choice, one))
+    return [one for one in found if isinstance(one, Piece)]
 
 
 def _timed(judge: Judging, statement: Statement) -> tuple[tuple[Citation, ...], float]:

@@ -57,7 +57,8 @@ def count(report: Report, judged_s: Sequence[float], metrics: Metrics, tally: Ta
     for choice in report.choices:
         for citation in choice.citations:
             metrics.citations.labels(citation.status.value).inc()
-        metrics.markers_removed.inc(choice.n_markers_removed)
+        for fault in choice.faults:
+            metrics.citation_problems.labels(fault.problem.value).inc()
     for seconds in judged_s:
         metrics.judge_s.observe(seconds)
     metrics.first_token_s.observe(report.timings_ms["first_token"] / 1000)

@@ -38,18 +38,21 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             if generation:
                 rooms.groups.note(ask.group, generation.info.id)
             ticket = await rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot)
-            judge = Judge(composed.prompt.shown)
+            shown, policy = composed.prompt.shown, rooms.settings.citations.policy
             readers = [
-                ChoiceReader(index, ask, judge.numbers, parser=rooms.settings.engine.tool_parser)
+                ChoiceReader(index, ask, shown, policy=policy, parser=rooms.settings.engine.tool_parser)
                 for index in range(ask.sampling.n)
             ]
-            answering = Answering(readers, judge.citations, rooms.executor)
+            answering = Answering(readers, Judge(shown).citations, rooms.executor)
             async with (
                 aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas,
                 aclosing(answering.events(deltas, found)) as events,
             ):
                 async for event in events:
                     yield event
+            for reader in readers:
+                if doubts := reader.doubts():
+                    yield reader.append(await rooms.blocking(rooms.notes.note, reader.text, doubts))
             clock.add("cite", sum(answering.judged_s))
             choices = [reader.choice() for reader in readers]
             report = _report(generation, found, composed, ticket, choices, answering.usage, clock)

@@ -20,6 +20,7 @@ from rag.groups import Groups
 from rag.indexing import Indexer, Indexing
 from rag.library import Library
 from rag.models import chat_model_source, embedding_source
+from rag.notes import Notes
 from rag.passages import Passages
 from rag.pdf import PageRenderer
 from rag.plan import Limits
@@ -64,6 +65,7 @@ class Rooms:
     salts: Salts
     signer: Signer
     pages: PageRenderer
+    notes: Notes
     metrics: Metrics
     executor: ThreadPoolExecutor  # for all that blocks: the event loop never computes
 
@@ -149,6 +151,7 @@ async def open_rooms(
             salts=Salts(settings.data_dir),
             signer=Signer(settings.data_dir, days=settings.server.source_link_days, clock=clock),
             pages=PageRenderer(),
+            notes=Notes(),
             metrics=metrics,
             executor=executor,
         )

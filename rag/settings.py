@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rag.errors import ConfigError
+from rag.types import CitationPolicy
 
 CONFIG_FILE = "prefixrag.toml"
 _PREFIX = "RAG_"
@@ -179,6 +180,16 @@ class PromptSettings(_Section):
     answer_tokens: int = Field(1024, ge=1, description="Answer length where a request names none.")
 
 
+class CitationsSettings(_Section):
+    """What becomes of citations."""
+
+    policy: CitationPolicy = Field(
+        CitationPolicy.FLAG,
+        description="Of a citation that its source does not support: flag sends it with its status, drop takes its "
+        "marker out of the answer, append-note names it in a note at the answer's end. A request may say otherwise.",
+    )
+
+
 class CacheSettings(_Section):
     """Who may share the engine's keys and values."""
 
@@ -240,6 +251,7 @@ class Settings(BaseSettings):
     retrieve: RetrieveSettings = RetrieveSettings()
     index: IndexSettings = IndexSettings()
     prompt: PromptSettings = PromptSettings()
+    citations: CitationsSettings = CitationsSettings()
     cache: CacheSettings = CacheSettings()
     responses: ResponsesSettings = ResponsesSettings()
     models: ModelsSettings = ModelsSettings()

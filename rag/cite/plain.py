@@ -1,20 +1,21 @@
 """An answer without documents: it passes as it is."""
 
-from rag.cite.judge import Statement
+from rag.cite.stream import StreamEvent
 
 
 class PlainStream:
     """The face of `StatementStream` for the bare model, whose brackets are its own."""
 
-    def __init__(self) -> None:
-        self.text = ""
-        self.n_removed = 0
+    unsure_at = None
 
-    def feed(self, text: str) -> list[str | Statement]:
+    def feed(self, text: str) -> list[StreamEvent]:
         """The text itself."""
-        self.text += text
         return [text] if text else []
 
-    def finish(self) -> list[str | Statement]:
+    def release(self) -> list[StreamEvent]:
+        """Nothing is held back."""
+        return []
+
+    def finish(self) -> list[StreamEvent]:
         """Nothing is held back."""
         return []

@@ -3,18 +3,32 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
-from rag.answering import Answering
+from rag.answering import HOLD_S, Answering, Judging
 from rag.ask import Ask, Piece, Unmetered
 from rag.choices import ChoiceReader
 from rag.cite import Statement
 from rag.errors import EngineError
-from rag.types import Anchor, Chunk, ChunkId, Citation, Delta, Message, Sampling, Status, Usage
+from rag.types import (
+    Anchor,
+    Chunk,
+    ChunkId,
+    Citation,
+    CitationPolicy,
+    Delta,
+    Message,
+    Placed,
+    Sampling,
+    Shown,
+    Status,
+    Usage,
+)
 
 TEXT = "The pump runs for 40 minutes on one charge."
 CHUNK = Chunk(id=ChunkId("c1"), seq=1, document="a.md", title="A", anchor=Anchor(), start=0, end=len(TEXT), text=TEXT)
@@ -22,24 +36,24 @@ USAGE = Usage(prompt_tokens=1, completion_tokens=1, cached_tokens=0)
 Step = Delta | float | Exception  # what the engine says, seconds that it is silent, or how it breaks
 
 
-def citation(statement: Statement, status: Status = Status.EXACT) -> Citation:
+def citation(statement: Statement, number: int, status: Status) -> Citation:
     return Citation(
         marker=statement.marker,
         start=statement.start,
         end=statement.end,
         marker_start=statement.marker_start,
         marker_end=statement.marker_end,
-        chunk=CHUNK,
+        chunk=SHOWN[number - 1].chunk,
         status=status,
     )
 
 
-def slow(seconds: float, log: list[str] | None = None) -> Callable[[Statement], tuple[Citation, ...]]:
+def slow(seconds: float, log: list[str] | None = None, status: Status = Status.EXACT) -> Judging:
     def judge(statement: Statement) -> tuple[Citation, ...]:
         time.sleep(seconds)
         if log is not None:
             log.append(statement.text)
-        return (citation(statement),) if statement.marker else ()
+        return tuple(citation(statement, number, status) for number in statement.numbers)
 
     return judge
 
@@ -58,23 +72,29 @@ def said(*texts: str, choice: int = 0) -> list[Delta]:
     return [*(Delta(choice=choice, text=text) for text in texts), Delta(choice=choice, finish_reason="stop")]
 
 
-def make(judge: Callable[[Statement], tuple[Citation, ...]], executor: ThreadPoolExecutor, n: int = 1) -> Answering:
+SHOWN = tuple(
+    Shown(number=number, chunk=replace(CHUNK, id=ChunkId(f"c{number}")), placed=Placed.TAIL, n_tokens=1)
+    for number in (1, 2)
+)
+FLAG, DROP = CitationPolicy.FLAG, CitationPolicy.DROP
+
+
+def make(judge: Judging, executor: ThreadPoolExecutor, n: int = 1, policy: CitationPolicy = FLAG) -> Answering:
     ask = Ask(messages=(Message("user", "?"),), meter=Unmetered(), request_id="r", sampling=Sampling(n=n))
-    return Answering([ChoiceReader(index, ask, {1, 2}, parser=None) for index in range(n)], judge, executor)
+    readers = [ChoiceReader(index, ask, SHOWN, policy=policy, parser=None) for index in range(n)]
+    return Answering(readers, judge, executor)
 
 
 Timed = list[tuple[float, int, str]]
 
 
-def run(
-    judge: Callable[[Statement], tuple[Citation, ...]], steps: Sequence[Step], n: int = 1
-) -> tuple[Timed, Answering]:
+def run(judge: Judging, steps: Sequence[Step], n: int = 1, policy: CitationPolicy = FLAG) -> tuple[Timed, Answering]:
     """Each piece with the seconds after which it came; a citation as its marker."""
 
     async def main() -> tuple[Timed, Answering]:
         began, pieces = time.perf_counter(), []
         with ThreadPoolExecutor(2) as executor:
-            answering = make(judge, executor, n)
+            answering = make(judge, executor, n, policy)
             async with aclosing(engine(steps)) as deltas, aclosing(answering.events(deltas, None)) as events:
                 async for piece in events:
                     assert isinstance(piece, Piece)
@@ -138,3 +158,63 @@ def test_a_caller_that_leaves_ends_it_once_the_running_judgement_is_over() -> No
 
     asyncio.run(main())
     assert threading.active_count() == before
+
+
+def words(pieces: Timed) -> list[str]:
+    return [word for _, _, word in pieces]
+
+
+def test_what_may_be_a_marker_is_held_for_so_long_and_no_longer() -> None:
+    steps = [Delta(text="It runs [9"), 3 * HOLD_S, Delta(text="9] so "), *said("[1].")]
+    pieces, answering = run(slow(0), steps)
+    assert words(pieces) == ["It runs", " [9", "9]", " so", " [1]", ".", "<[1]>"]
+    assert HOLD_S <= pieces[1][0] < 2 * HOLD_S
+    choice = answering._readers[0].choice()
+    assert choice.text == "It runs [99] so [1]."
+    assert [(one.marker, choice.text[one.start : one.end]) for one in choice.faults] == [("[99]", "[99]")]
+
+
+def test_a_hold_is_over_in_time_although_the_engine_goes_on() -> None:
+    steps: list[Step] = [Delta(text="It runs [")]
+    for _ in range(7):
+        steps += [HOLD_S / 4, Delta(text="1, ")]
+    pieces, _ = run(slow(0), [*steps, *said("2")])
+    assert HOLD_S <= pieces[1][0] < 1.7 * HOLD_S
+    assert "".join(words(pieces)) == "It runs [" + "1, " * 7 + "2"
+
+
+def test_no_text_is_lost_or_late_where_nothing_stalls() -> None:
+    steps: list[Step] = []
+    for char in "It runs [99] and [1], [2]. So":
+        steps += [Delta(text=char), 0.002]
+    pieces, answering = run(slow(0), [*steps, *said()])
+    text = "It runs and [1], [2]. So"
+    assert "".join(word for word in words(pieces) if word[0] != "<") == answering._readers[0].choice().text == text
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (Status.EXACT, ["It runs", " [1]", "<[1]>", ". So it does."]),
+        (Status.UNSUPPORTED, ["It runs", ". So it does."]),
+    ],
+)
+def test_a_marker_waits_for_the_judge_where_it_may_be_dropped(status: Status, expected: list[str]) -> None:
+    pieces, answering = run(slow(0.05, status=status), said("It runs [1]. So it does."), policy=DROP)
+    assert words(pieces) == expected
+    assert pieces[0][0] < 0.05 <= pieces[1][0]
+    choice = answering._readers[0].choice()
+    assert [one.status for one in choice.citations] == [status] * (status == Status.EXACT)
+    assert len(choice.faults) == (status == Status.UNSUPPORTED)
+
+
+def test_a_marker_that_is_judged_too_late_is_flagged_instead_of_dropped() -> None:
+    steps = [Delta(text="It runs [1]. So "), HOLD_S / 2, *said("it does [2].")]
+    pieces, answering = run(slow(2 * HOLD_S, status=Status.UNSUPPORTED), steps, policy=DROP)
+    assert words(pieces) == ["It runs", " [1]", ". So", " it does", " [2]", ".", "<[1]>", "<[2]>"]
+    assert HOLD_S <= pieces[1][0] < 1.7 * HOLD_S
+    assert pieces[3][0] == pytest.approx(pieces[1][0], abs=0.05)  # it waited for the marker before it, and no longer
+    assert pieces[4][0] < 2.2 * HOLD_S
+    choice = answering._readers[0].choice()
+    assert [one.status for one in choice.citations] == [Status.UNSUPPORTED] * 2
+    assert len(choice.faults) == 2
