@@ -43,7 +43,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
                 ChoiceReader(index, ask, shown, policy=policy, parser=rooms.settings.engine.tool_parser)
                 for index in range(ask.sampling.n)
             ]
-            answering = Answering(readers, Judge(shown).citations, rooms.executor)
+            answering = Answering(readers, Judge(shown).citations, rooms.judges)
             async with (
                 aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas,
                 aclosing(answering.events(deltas, found)) as events,

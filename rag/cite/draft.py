@@ -80,7 +80,9 @@ class Draft:
     def let_go(self, since: float) -> list[str | Citation]:
         """What has waited since then or longer is shown, judged or not."""
         for one in self._held:
-            if isinstance(one, _Waiting) and one.since <= since:
+            if isinstance(one, _Waiting):
+                if one.since > since:
+                    break  # and so did all behind it
                 one.is_late = True
         return self._certain()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rag.cite.judge import Statement
 from rag.cite.markers import Marker, MarkerScanner
-from rag.cite.statements import is_closed, sentence_end, settled, statement
+from rag.cite.statements import is_closed, is_unsettled, sentence_end, settled, statement
 from rag.cite.words import words_of
 
 
@@ -65,6 +65,7 @@ class StatementStream:
         self._n_read = 0
         self._n_shown = 0  # characters behind `text` that were shown before it was certain what they are
         self._open = 0  # where the sentence begins, or what is left of it after its last marker
+        self._settled = 0  # from where in `text` an end of sentence may yet turn up
         self._has_marker = False  # the open sentence has one already
         self._marked: tuple[int, int] | None = None  # the statement of the marker that ends at `_open`
         self._removed_blanks = ""  # what stood before a removed marker, for one that follows directly
@@ -115,11 +116,16 @@ class StatementStream:
         yield Marked(statement=self._mark(text, known.numbers, blanks), blanks=blanks, unknown=unknown, n_shown=n_shown)
 
     def _take_text(self, text: str) -> Iterator[StreamEvent]:
-        search_from = settled(self.text, self._open)
+        search_from = max(self._settled, self._open)
+        at = len(self.text)
         self.text += text
+        if self._settled == at or not is_unsettled(text):
+            self._settled = at + settled(text)
         new, self._n_shown = text[self._n_shown :], max(0, self._n_shown - len(text))
         if new:
             yield new
+        if text.isspace():
+            return  # only something visible ends a sentence
         while (end := sentence_end(self.text, self._open, search_from)) is not None:
             yield from self._end_sentence(end)
             search_from = end
