@@ -122,7 +122,7 @@ MAY_NOT_IMPORT = {
     "rag.retrieve.filter": IMPURE,
 }
 ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "redis": {"rag.auth"}, "vllm": set[str]()}
-READS_ENVIRONMENT = {"rag.settings", "rag.engine.launch"}  # launch passes it on to the engine's process
+READS_ENVIRONMENT = {"rag.settings.load", "rag.engine.launch"}  # launch passes it on to the engine's process
 
 
 def violations(root: Path) -> list[str]:

@@ -53,7 +53,7 @@ def configuration() -> str:
         "Defaults < `prefixrag.toml` in the working directory (or `--config FILE`, `RAG_CONFIG`) < environment <",
         "command line. A section and a name are joined by two underscores in the environment: `RAG_SERVER__PORT=9000`.",
         "Unknown names are errors. `rag config` prints every value and where it came from.",
-        "This page is generated from `rag/settings.py`.",
+        "This page is generated from `rag/settings/tree.py`.",
         "",
         "| setting | default | |",
         "| --- | --- | --- |",

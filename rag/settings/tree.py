@@ -1,35 +1,24 @@
-"""Every setting, where its value came from, and one loader for all of them.
-
-Precedence: defaults < `prefixrag.toml` in the working directory (or `--config FILE` / `RAG_CONFIG`) <
-environment (`RAG_SERVER__PORT=9000`: section and name joined by two underscores) < command line.
-Unknown names in the file and in the environment are errors. No other module reads the environment.
-"""
+"""Every setting: its default, its bounds and what it means."""
 
 import ipaddress
-import os
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from rag.errors import ConfigError
 from rag.types import CitationPolicy
 
-CONFIG_FILE = "prefixrag.toml"
-_PREFIX = "RAG_"
-# Read by their own commands before or beside the settings tree.
-_OTHER_VARIABLES = {"RAG_CONFIG", "RAG_BENCH_DATA", "RAG_TEST_BROWSER"}
+PREFIX = "RAG_"  # of environment variables
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Settings with a name in common."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """The HTTP service."""
 
     host: str = Field("127.0.0.1", description="Address to listen on. Beyond loopback requests need a key.")
@@ -68,7 +57,7 @@ class ServerSettings(_Section):
         return not self.is_loopback and not self.insecure_no_auth
 
 
-class EngineSettings(_Section):
+class EngineSettings(Section):
     """The vLLM engine, ours or a running one."""
 
     model: str = Field(
@@ -101,7 +90,7 @@ class EngineSettings(_Section):
     )
 
 
-class EmbeddingSettings(_Section):
+class EmbeddingSettings(Section):
     """The model that turns text into vectors."""
 
     model: str = Field("all-MiniLM-L6-v2", description="A folder, a Hugging Face name, or the embedded one.")
@@ -119,7 +108,7 @@ class EmbeddingSettings(_Section):
     max_queue: int = Field(1024, ge=1, description="Texts that may wait for the encoder; more are answered 429.")
 
 
-class IngestSettings(_Section):
+class IngestSettings(Section):
     """From files to chunks."""
 
     chunk_tokens: int = Field(200, ge=16, description="Largest chunk, in tokens of the embedding model.")
@@ -142,7 +131,7 @@ class IngestSettings(_Section):
     converter_memory_bytes: int = Field(16 * 2**30, ge=2**28, description="Address space that it may take.")
 
 
-class RetrieveSettings(_Section):
+class RetrieveSettings(Section):
     """Which chunks a question gets."""
 
     top_k: int = Field(10, ge=1, le=1000, description="Chunks retrieved for a question.")
@@ -151,7 +140,7 @@ class RetrieveSettings(_Section):
     )
 
 
-class IndexSettings(_Section):
+class IndexSettings(Section):
     """How vectors are kept: see docs/scale.md."""
 
     exact_vectors: int = Field(
@@ -162,7 +151,7 @@ class IndexSettings(_Section):
     )
 
 
-class PromptSettings(_Section):
+class PromptSettings(Section):
     """What stands in a prompt."""
 
     shared_prefix_tokens: int = Field(
@@ -180,7 +169,7 @@ class PromptSettings(_Section):
     answer_tokens: int = Field(1024, ge=1, description="Answer length where a request names none.")
 
 
-class CitationsSettings(_Section):
+class CitationsSettings(Section):
     """What becomes of citations."""
 
     policy: CitationPolicy = Field(
@@ -190,7 +179,7 @@ class CitationsSettings(_Section):
     )
 
 
-class CacheSettings(_Section):
+class CacheSettings(Section):
     """Who may share the engine's keys and values."""
 
     sharing: Literal["group", "collection"] = Field(
@@ -202,14 +191,14 @@ class CacheSettings(_Section):
     )
 
 
-class ResponsesSettings(_Section):
+class ResponsesSettings(Section):
     """Responses that clients may come back to."""
 
     keep_days: float = Field(30.0, gt=0, description="Days that a response is kept after it was last continued.")
     max_stored: int = Field(100_000, ge=1, description="Responses kept at most; the oldest go first.")
 
 
-class ModelsSettings(_Section):
+class ModelsSettings(Section):
     """Names of models."""
 
     aliases: dict[str, str] = Field(
@@ -217,7 +206,7 @@ class ModelsSettings(_Section):
     )
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """What is written to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
@@ -227,7 +216,7 @@ class LogSettings(_Section):
 class Settings(BaseSettings):
     """The whole tree. Rooms get a section, never the tree."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=_PREFIX, env_nested_delimiter="__")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__")
 
     @classmethod
     def settings_customise_sources(
@@ -256,155 +245,3 @@ class Settings(BaseSettings):
     responses: ResponsesSettings = ResponsesSettings()
     models: ModelsSettings = ModelsSettings()
     log: LogSettings = LogSettings()
-
-
-Tree = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting as `rag config` prints it. `source` is default, a file's path, environment or command line."""
-
-    name: str
-    value: object
-    source: str
-    default: object
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The settings and the trees they came from, weakest first."""
-
-    settings: Settings
-    sources: tuple[tuple[str, Tree], ...]
-
-    def describe(self) -> Iterator[Setting]:
-        """All settings in the order of the tree, secrets masked."""
-        defaults = Settings.model_construct()
-        for path, description in _leaves():
-            source = "default"
-            for name, tree in self.sources:
-                if _get(tree, path) is not _MISSING:
-                    source = name
-            yield Setting(
-                name=".".join(path),
-                value=_printable(_attribute(self.settings, path)),
-                source=source,
-                default=_printable(_attribute(defaults, path)),
-                description=description,
-            )
-
-
-def load(command_line: Tree | None = None, *, config: Path | None = None) -> Loaded:
-    """Settings from all sources.
-
-    command_line: a nested tree of what was given as options; leave out what was not given.
-    config: the file named by `--config`; it must exist.
-
-    Raises:
-        ConfigError: a file that is missing or not TOML, an unknown name, a value of the wrong kind.
-    """
-    named = config or (Path(os.environ["RAG_CONFIG"]) if "RAG_CONFIG" in os.environ else None)
-    file = named or Path(CONFIG_FILE)
-    _refuse_unknown_variables()
-    environment = EnvSettingsSource(Settings)()
-    sources: tuple[tuple[str, Tree], ...] = (
-        (str(file), _read_file(file, must_exist=named is not None)),
-        ("environment", environment),
-        ("command line", command_line or {}),
-    )
-    merged: dict[str, object] = {}
-    for _, tree in sources:
-        merged = _merge(merged, tree)
-    try:
-        settings = Settings.model_validate(merged)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, sources)) from None
-    return Loaded(settings, sources)
-
-
-def known_variables() -> set[str]:
-    """Names of all environment variables that mean something to prefixrag."""
-    return {_PREFIX + "__".join(path).upper() for path, _ in _leaves()} | _OTHER_VARIABLES
-
-
-def _refuse_unknown_variables() -> None:
-    known = known_variables() | {_PREFIX + name.upper() for name in Settings.model_fields}
-    aliases = _PREFIX + "MODELS__ALIASES__"
-    for name in os.environ:
-        if name.startswith(_PREFIX) and name.upper() not in known and not name.startswith(aliases):
-            raise ConfigError(
-                f"Unknown environment variable {name!r}. `rag config` lists every setting; unset or correct it."
-            )
-
-
-def _read_file(file: Path, *, must_exist: bool) -> Tree:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        if not must_exist:
-            return {}
-        raise ConfigError(
-            f"The configuration file {str(file)!r} does not exist. Correct --config or RAG_CONFIG."
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            f"The configuration file {str(file)!r} cannot be read: {error}. Mend it or name another."
-        ) from None
-
-
-def _explain(error: ValidationError, sources: tuple[tuple[str, Tree], ...]) -> str:
-    lines = []
-    for detail in error.errors():
-        path = tuple(str(part) for part in detail["loc"])
-        source = next((name for name, tree in reversed(sources) if _get(tree, path) is not _MISSING), "settings")
-        if detail["type"] == "extra_forbidden":
-            problem = "is not a setting"
-        else:
-            problem = f"= {detail['input']!r} is refused: {detail['msg']}"
-        lines.append(f"{'.'.join(path)} {problem} (from {source}).")
-    return " ".join(lines) + " `rag config` lists every setting."
-
-
-def _leaves() -> Iterator[tuple[tuple[str, ...], str]]:
-    for name, info in Settings.model_fields.items():
-        kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, _Section):
-            for inner, field in kind.model_fields.items():
-                yield (name, inner), field.description or ""
-        else:
-            yield (name,), info.description or ""
-
-
-_MISSING: Annotated[object, "no such key"] = object()
-
-
-def _get(tree: object, path: tuple[str, ...]) -> object:
-    for part in path:
-        if not isinstance(tree, Mapping) or part not in tree:
-            return _MISSING
-        tree = tree[part]
-    return tree
-
-
-def _merge(weak: Tree, strong: Tree) -> dict[str, object]:
-    merged = dict(weak)
-    for name, value in strong.items():
-        old = merged.get(name)
-        merged[name] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _attribute(tree: object, path: tuple[str, ...]) -> object:
-    for part in path:
-        tree = getattr(tree, part)
-    return tree
-
-
-def _printable(value: object) -> object:
-    if isinstance(value, SecretStr):
-        return "********"
-    if isinstance(value, Path):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,169 @@
+"""Settings from all sources, and where each value came from. No other module reads the environment."""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import EnvSettingsSource
+
+from rag.errors import ConfigError
+from rag.settings.tree import PREFIX, Section, Settings
+
+CONFIG_FILE = "prefixrag.toml"
+# Read by their own commands before or beside the settings tree.
+_OTHER_VARIABLES = {"RAG_CONFIG", "RAG_BENCH_DATA", "RAG_TEST_BROWSER"}
+
+Tree = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting as `rag config` prints it. `source` is default, a file's path, environment or command line."""
+
+    name: str
+    value: object
+    source: str
+    default: object
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings and the trees they came from, weakest first."""
+
+    settings: Settings
+    sources: tuple[tuple[str, Tree], ...]
+
+    def describe(self) -> Iterator[Setting]:
+        """All settings in the order of the tree, secrets masked."""
+        defaults = Settings.model_construct()
+        for path, description in _leaves():
+            source = "default"
+            for name, tree in self.sources:
+                if _get(tree, path) is not _MISSING:
+                    source = name
+            yield Setting(
+                name=".".join(path),
+                value=_printable(_attribute(self.settings, path)),
+                source=source,
+                default=_printable(_attribute(defaults, path)),
+                description=description,
+            )
+
+
+def load(command_line: Tree | None = None, *, config: Path | None = None) -> Loaded:
+    """Settings from all sources.
+
+    command_line: a nested tree of what was given as options; leave out what was not given.
+    config: the file named by `--config`; it must exist.
+
+    Raises:
+        ConfigError: a file that is missing or not TOML, an unknown name, a value of the wrong kind.
+    """
+    named = config or (Path(os.environ["RAG_CONFIG"]) if "RAG_CONFIG" in os.environ else None)
+    file = named or Path(CONFIG_FILE)
+    _refuse_unknown_variables()
+    environment = EnvSettingsSource(Settings)()
+    sources: tuple[tuple[str, Tree], ...] = (
+        (str(file), _read_file(file, must_exist=named is not None)),
+        ("environment", environment),
+        ("command line", command_line or {}),
+    )
+    merged: dict[str, object] = {}
+    for _, tree in sources:
+        merged = _merge(merged, tree)
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, sources)) from None
+    return Loaded(settings, sources)
+
+
+def known_variables() -> set[str]:
+    """Names of all environment variables that mean something to prefixrag."""
+    return {PREFIX + "__".join(path).upper() for path, _ in _leaves()} | _OTHER_VARIABLES
+
+
+def _refuse_unknown_variables() -> None:
+    known = known_variables() | {PREFIX + name.upper() for name in Settings.model_fields}
+    aliases = PREFIX + "MODELS__ALIASES__"
+    for name in os.environ:
+        if name.startswith(PREFIX) and name.upper() not in known and not name.startswith(aliases):
+            raise ConfigError(
+                f"Unknown environment variable {name!r}. `rag config` lists every setting; unset or correct it."
+            )
+
+
+def _read_file(file: Path, *, must_exist: bool) -> Tree:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        if not must_exist:
+            return {}
+        raise ConfigError(
+            f"The configuration file {str(file)!r} does not exist. Correct --config or RAG_CONFIG."
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"The configuration file {str(file)!r} cannot be read: {error}. Mend it or name another."
+        ) from None
+
+
+def _explain(error: ValidationError, sources: tuple[tuple[str, Tree], ...]) -> str:
+    lines = []
+    for detail in error.errors():
+        path = tuple(str(part) for part in detail["loc"])
+        source = next((name for name, tree in reversed(sources) if _get(tree, path) is not _MISSING), "settings")
+        if detail["type"] == "extra_forbidden":
+            problem = "is not a setting"
+        else:
+            problem = f"= {detail['input']!r} is refused: {detail['msg']}"
+        lines.append(f"{'.'.join(path)} {problem} (from {source}).")
+    return " ".join(lines) + " `rag config` lists every setting."
+
+
+def _leaves() -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, info in Settings.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            for inner, field in kind.model_fields.items():
+                yield (name, inner), field.description or ""
+        else:
+            yield (name,), info.description or ""
+
+
+_MISSING: Annotated[object, "no such key"] = object()
+
+
+def _get(tree: object, path: tuple[str, ...]) -> object:
+    for part in path:
+        if not isinstance(tree, Mapping) or part not in tree:
+            return _MISSING
+        tree = tree[part]
+    return tree
+
+
+def _merge(weak: Tree, strong: Tree) -> dict[str, object]:
+    merged = dict(weak)
+    for name, value in strong.items():
+        old = merged.get(name)
+        merged[name] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _attribute(tree: object, path: tuple[str, ...]) -> object:
+    for part in path:
+        tree = getattr(tree, part)
+    return tree
+
+
+def _printable(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return "********"
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
