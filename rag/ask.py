@@ -10,6 +10,8 @@ from rag.types import (
     CallDelta,
     ChunkId,
     Citation,
+    CitationPolicy,
+    Fault,
     Hit,
     Logprob,
     Message,
@@ -64,6 +66,7 @@ class Ask:
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
     filter: Filter | None = None  # which documents the prompt may show; None: all
     min_score: float | None = None  # what scores less is not found; None: everything is
+    citations: CitationPolicy | None = None  # None: the setting citations.policy
     wants_files: bool = False  # `Found` says which files the chunks are of
 
 
@@ -106,7 +109,7 @@ class Choice:
     citations: tuple[Citation, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[Logprob, ...] = ()  # of every token that the model wrote
-    n_markers_removed: int = 0
+    faults: tuple[Fault, ...] = ()  # of its citations and markers, in the order of the text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

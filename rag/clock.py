@@ -24,6 +24,10 @@ class Clock:
         """Note the time since the start under a name, unless it has one already."""
         self.timings_ms.setdefault(name, (time.perf_counter() - self._start) * 1000)
 
+    def add(self, name: str, seconds: float) -> None:
+        """Note a time that was taken beside the request's own."""
+        self.timings_ms[name] = seconds * 1000
+
     def left_s(self) -> float:
         """Seconds until the deadline, never below zero."""
         return max(0.0, self.timeout_s - (time.perf_counter() - self._start))

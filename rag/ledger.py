@@ -41,8 +41,8 @@ def account(ticket: Ticket, composed: Composed, usage: Usage) -> Reuse:
     )
 
 
-def count(report: Report, metrics: Metrics, tally: Tally) -> None:
-    """Add an answer to the metrics, and to the tally of its collection."""
+def count(report: Report, judged_s: Sequence[float], metrics: Metrics, tally: Tally) -> None:
+    """Add an answer to the metrics, and to the tally of its collection. judged_s: what each statement took."""
     reuse, label = report.reuse, report.collection or ""
     if report.collection:
         tally.add(report.collection, reuse)
@@ -57,7 +57,10 @@ def count(report: Report, metrics: Metrics, tally: Tally) -> None:
     for choice in report.choices:
         for citation in choice.citations:
             metrics.citations.labels(citation.status.value).inc()
-        metrics.markers_removed.inc(choice.n_markers_removed)
+        for fault in choice.faults:
+            metrics.citation_problems.labels(fault.problem.value).inc()
+    for seconds in judged_s:
+        metrics.judge_s.observe(seconds)
     metrics.first_token_s.observe(report.timings_ms["first_token"] / 1000)
     for stage in _STAGES:
         if stage in report.timings_ms:

@@ -5,8 +5,10 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
+from rag.answering import Answering
 from rag.ask import Ask, Choice, Event, Found, Report
 from rag.choices import ChoiceReader
+from rag.cite import Judge
 from rag.clock import Clock
 from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled
 from rag.engine import Ticket
@@ -36,21 +38,25 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             if generation:
                 rooms.groups.note(ask.group, generation.info.id)
             ticket = await rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot)
+            shown, policy = composed.prompt.shown, rooms.settings.citations.policy
             readers = [
-                ChoiceReader(index, ask, composed.prompt.shown, parser=rooms.settings.engine.tool_parser)
+                ChoiceReader(index, ask, shown, policy=policy, parser=rooms.settings.engine.tool_parser)
                 for index in range(ask.sampling.n)
             ]
-            usage, is_told = None, False
-            async with aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas:
-                async for delta in deltas:
-                    if found and not is_told:  # not sooner: what fails until the engine speaks comes before any event
-                        yield found
-                        is_told = True
-                    usage = delta.usage or usage
-                    for piece in readers[delta.choice].feed(delta):
-                        yield piece
-            report = _report(generation, found, composed, ticket, [reader.choice() for reader in readers], usage, clock)
-            count(report, rooms.metrics, rooms.tally)
+            answering = Answering(readers, Judge(shown).citations, rooms.judges)
+            async with (
+                aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas,
+                aclosing(answering.events(deltas, found)) as events,
+            ):
+                async for event in events:
+                    yield event
+            for reader in readers:
+                if doubts := reader.doubts():
+                    yield reader.append(await rooms.blocking(rooms.notes.note, reader.text, doubts))
+            clock.add("cite", sum(answering.judged_s))
+            choices = [reader.choice() for reader in readers]
+            report = _report(generation, found, composed, ticket, choices, answering.usage, clock)
+            count(report, answering.judged_s, rooms.metrics, rooms.tally)
             yield report
 
 

@@ -257,3 +257,26 @@ class Citation:
     quote: str | None = None
     anchor: Anchor | None = None
     problem: Problem | None = None  # of an unsupported one
+
+
+class CitationPolicy(StrEnum):
+    """What becomes of a citation that its source does not support."""
+
+    FLAG = "flag"  # it is sent with its status
+    DROP = "drop"  # its marker is taken out of the answer
+    APPEND_NOTE = "append-note"  # as flag, and the answer ends with a note that names it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is wrong with one citation of an answer.
+
+    `marker` names the one number. `start:end` is the statement. Of an unknown marker it is the marker itself, and empty
+    where that was taken out.
+    """
+
+    problem: Problem
+    marker: str
+    start: int
+    end: int
+    chunk: Chunk | None  # that was cited; None: nothing in the prompt has the number

@@ -24,6 +24,7 @@ PROMPT = {
     "rag.planner",
 }
 PATH = {
+    "rag.answering",
     "rag.applications",
     "rag.ask",
     "rag.choices",
@@ -66,16 +67,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.cite": BASE,
     "rag.pdf": BASE,
     "rag.tools": BASE,
+    "rag.answering": BASE | {"rag.ask", "rag.choices", "rag.cite"},
     "rag.choices": BASE | {"rag.ask", "rag.cite", "rag.tools"},
     "rag.ask": BASE | {"rag.retrieve.filter"},
     "rag.clock": set(),
     "rag.gate": LEAVES,
+    "rag.language": set(),
+    "rag.notes": {"rag.language"},
     "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall", "rag.tally"},
     "rag.rooms": LEAVES
     | DATA
     | PROMPT
     | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
-    | {"rag.indexing", "rag.library", "rag.pdf"},
+    | {"rag.indexing", "rag.library", "rag.notes", "rag.pdf"},
     "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store"},
     "rag.sampling": BASE | {"rag.ask", "rag.compose", "rag.rooms", "rag.tools"},
     "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.engine", "rag.rooms", "rag.telemetry"},

@@ -72,6 +72,7 @@ async def _ask(body: ChatRequest, caller: Caller, rooms: Rooms, *, request_id: s
         group=caller.group,
         meter=caller.meter,
         top_k=body.rag.top_k,
+        citations=body.rag.citations,
         filter=body.rag.document_filter(),
         sampling=body.sampling(),
         is_cut=rooms.settings.server.history_overflow == "truncate",

@@ -2,7 +2,7 @@
 
 from rag.api.sources.link import SourceLinks
 from rag.ask import Report, Reuse
-from rag.types import CallDelta, Citation, Hit, Shown, ToolCall, Usage
+from rag.types import CallDelta, Citation, Fault, Hit, Shown, ToolCall, Usage
 
 Json = dict[str, object]
 
@@ -77,7 +77,9 @@ def rag_json(report: Report, links: SourceLinks, *, context: bool) -> Json:
         "retrieved": [_hit_json(hit, placed.get(hit.chunk.seq, "none")) for hit in report.hits],
         "reuse": _reuse_json(report.reuse),
         "timings_ms": {name: round(value, 3) for name, value in report.timings_ms.items()},
-        "markers_removed": sum(choice.n_markers_removed for choice in report.choices),
+        "problems": [
+            _fault_json(fault, index) for index, choice in enumerate(report.choices) for fault in choice.faults
+        ],
     }
     if report.n_turns_dropped:
         body["turns_dropped"] = report.n_turns_dropped
@@ -105,6 +107,17 @@ def _citation_json(citation: Citation, choice: int, links: SourceLinks) -> Json:
         "problem": citation.problem.value if citation.problem else None,
         "found_by": "marker" if citation.marker else "alignment",
         "url": links.url(citation),
+    }
+
+
+def _fault_json(fault: Fault, choice: int) -> Json:
+    return {
+        "problem": fault.problem.value,
+        "choice": choice,
+        "marker": fault.marker,
+        "start": fault.start,
+        "end": fault.end,
+        "chunk_id": fault.chunk.id if fault.chunk else None,
     }
 
 

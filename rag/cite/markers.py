@@ -57,6 +57,16 @@ class MarkerScanner:
             self._take(char)
         return self._certain()
 
+    @property
+    def blanks(self) -> str:
+        """The white space that is held back, since a marker may follow."""
+        return self._blanks
+
+    @property
+    def held(self) -> str:
+        """What is held back of a possible marker, without the blanks before it."""
+        return self._held
+
     def finish(self) -> list[str | Marker]:
         """All that was held back."""
         if self._is_complete():
@@ -116,7 +126,7 @@ class MarkerScanner:
             self._is_index, self._is_glued = False, self._is_index  # a[0][1]
         else:
             self._is_glued = _GLUES.match(char) is not None
-        if char.isspace() and char not in _LINE_BREAKS:
+        if char.isspace() and char not in _LINE_BREAKS and len(self._blanks) < _MAX_CHARS:
             self._blanks += char
         else:
             self._say(self._blanks + char)

@@ -1,21 +1,21 @@
 """An answer without documents: it passes as it is."""
 
-from rag.types import Citation
+from rag.cite.stream import StreamEvent
 
 
 class PlainStream:
-    """The face of `CitationStream` for the bare model, whose brackets are its own."""
+    """The face of `StatementStream` for the bare model, whose brackets are its own."""
 
-    def __init__(self) -> None:
-        self.text = ""
-        self.n_removed = 0
-        self.citations: tuple[Citation, ...] = ()
+    unsure_at = None
 
-    def feed(self, text: str) -> list[str | Citation]:
+    def feed(self, text: str) -> list[StreamEvent]:
         """The text itself."""
-        self.text += text
         return [text] if text else []
 
-    def finish(self) -> list[str | Citation]:
+    def release(self) -> list[StreamEvent]:
+        """Nothing is held back."""
+        return []
+
+    def finish(self) -> list[StreamEvent]:
         """Nothing is held back."""
         return []

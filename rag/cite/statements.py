@@ -8,7 +8,7 @@ _ENDS = ".!?…؟।"
 _EAST_ASIAN_ENDS = "。！？"
 _CLOSERS = "\"'”’»)*_`」』）］】"
 _END = re.compile(
-    rf"[{_ENDS}]+[{_CLOSERS}]*(?=\s)"  # "3.5" and "a.b" go on
+    rf"[{_ENDS}]+[{_CLOSERS}]*"  # if white space follows: "3.5" and "a.b" go on
     rf"|[{_EAST_ASIAN_ENDS}]+[{_CLOSERS}]*"  # no white space follows these
     r"|\n"
 )
@@ -33,6 +33,9 @@ def sentence_end(text: str, start: int, search_from: int | None = None) -> int |
     tells. The sentence of a line without a full stop includes the line break.
     """
     for found in _END.finditer(text, start if search_from is None else search_from):
+        # Not in the pattern, which would try again at each dot of a row.
+        if found[0][0] in _ENDS and not text[found.end() : found.end() + 1].isspace():
+            continue
         following = _VISIBLE.search(text, found.end())
         if following is None:
             return None
@@ -55,12 +58,19 @@ def _is_full_stop(text: str, start: int, stop: int, following: str) -> bool:
     return not (is_line_start and text[start:stop].strip().isdecimal())
 
 
-def settled(text: str, start: int) -> int:
-    """From where in `text` an end of sentence may yet turn up; before it, `sentence_end` has seen all."""
-    end = len(text)
-    while end > start and (text[end - 1].isspace() or text[end - 1] in _ENDS + _EAST_ASIAN_ENDS + _CLOSERS):
-        end -= 1
-    return end
+def settled(text: str) -> int:
+    """From where in `text` an end of sentence may yet turn up, depending on what follows; its length: from nowhere."""
+    at = last = len(text)
+    while last > 0 and is_unsettled(text[last - 1]):
+        last -= 1
+        if text[last] in _ENDS + _EAST_ASIAN_ENDS + "\n":
+            at = last
+    return at
+
+
+def is_unsettled(text: str) -> bool:
+    """Whether all of it may belong to an end of sentence that began before."""
+    return all(char.isspace() or char in _ENDS + _EAST_ASIAN_ENDS + _CLOSERS for char in text)
 
 
 def is_closed(text: str) -> bool:

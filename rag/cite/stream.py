@@ -1,80 +1,153 @@
-"""An answer as it arrives, cut into statements, each with its source."""
+"""An answer as it arrives, cut into statements."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
-from rag.cite.judge import Judge, Statement
+from rag.cite.judge import Statement
 from rag.cite.markers import Marker, MarkerScanner
-from rag.cite.statements import is_closed, sentence_end, settled, statement
+from rag.cite.statements import is_closed, is_unsettled, sentence_end, settled, statement
 from rag.cite.words import words_of
-from rag.types import Citation, Shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """A statement with its marker, which stands in the text behind `blanks`.
+
+    unknown: numbers that name nothing in the prompt. They are not in the marker, unless some of it was shown before.
+    n_shown: how many characters of blanks and marker were shown before it was known to be one.
+    """
+
+    statement: Statement
+    blanks: str
+    unknown: tuple[int, ...]
+    n_shown: int
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the marker can no longer be changed: the reader has seen some of it."""
+        return self.n_shown > len(self.blanks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A marker that names nothing in the prompt: `text` behind `blanks`, neither of them in the text, which is at `at`.
+
+    n_shown: as of `Marked`; beyond the blanks, the marker has to stay where it is.
+    """
+
+    at: int
+    text: str
+    blanks: str
+    numbers: tuple[int, ...]
+    n_shown: int
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the reader has seen some of it."""
+        return self.n_shown > len(self.blanks)
+
+
+StreamEvent = str | Statement | Marked | Unknown
 
 
 class StatementStream:
-    """Answer text as it arrives -> text that may be shown now, and statements as soon as they end.
+    """Answer text as it arrives -> text that may be shown now, markers, and statements as soon as they end.
 
-    n_removed: numbers in markers that named nothing in the prompt; they are not in `text`, the answer as emitted.
-    The result does not depend on the pieces in which the text comes.
+    Offsets are of `text`, the answer without unknown markers. Statements do not depend on the pieces in which the text
+    comes, nor on what was released before it was certain.
     """
 
     def __init__(self, numbers: Collection[int]) -> None:
         """numbers: those that a marker may name."""
         self.text = ""
-        self.n_removed = 0
         self._numbers = numbers
         self._scanner = MarkerScanner()
+        self._n_read = 0
+        self._n_shown = 0  # characters behind `text` that were shown before it was certain what they are
         self._open = 0  # where the sentence begins, or what is left of it after its last marker
+        self._settled = 0  # from where in `text` an end of sentence may yet turn up
         self._has_marker = False  # the open sentence has one already
         self._marked: tuple[int, int] | None = None  # the statement of the marker that ends at `_open`
         self._removed_blanks = ""  # what stood before a removed marker, for one that follows directly
 
-    def feed(self, text: str) -> list[str | Statement]:
-        """What is certain by now: text to show and statements in it."""
-        return [event for found in self._scanner.feed(text) for event in self._take(found)]
+    @property
+    def unsure_at(self) -> int | None:
+        """Where in all that was fed a possible marker begins that is held back; None: none is."""
+        held = self._scanner.held
+        return None if not held or self._is_begun() else self._n_read - len(held)
 
-    def finish(self) -> list[str | Statement]:
+    def feed(self, text: str) -> list[StreamEvent]:
+        """What is certain by now: text to show and statements in it."""
+        self._n_read += len(text)
+        events = [event for found in self._scanner.feed(text) for event in self._take(found)]
+        return events + self.release() if self._is_begun() else events
+
+    def release(self) -> list[StreamEvent]:
+        """What is held back of a possible marker, to be shown although it may turn out to be one."""
+        held = self._scanner.blanks + self._scanner.held
+        new, self._n_shown = held[self._n_shown :], len(held)
+        return [new] if new else []
+
+    def finish(self) -> list[StreamEvent]:
         """The rest. Nothing may be fed afterwards."""
         events = [event for found in self._scanner.finish() for event in self._take(found)]
         return events + list(self._end_sentence(len(self.text)))
 
-    def _take(self, found: str | Marker) -> Iterator[str | Statement]:
+    def _is_begun(self) -> bool:
+        """Whether some of the possible marker is shown: no use in holding back the rest."""
+        return self._n_shown > len(self._scanner.blanks)
+
+    def _take(self, found: str | Marker) -> Iterator[StreamEvent]:
         if isinstance(found, str):
             self._removed_blanks = ""
             yield from self._take_text(found)
             return
-        marker = found.only(self._numbers)
-        self.n_removed += len(found.numbers) - (len(marker.numbers) if marker else 0)
-        if marker is None:
-            self._removed_blanks = found.blanks or self._removed_blanks
+        n_shown, self._n_shown = self._n_shown, 0
+        is_fixed = n_shown > len(found.blanks)
+        known = found.only(self._numbers)
+        unknown = tuple(number for number in found.numbers if number not in self._numbers)
+        if known is None:
+            yield Unknown(at=len(self.text), text=found.text, blanks=found.blanks, numbers=unknown, n_shown=n_shown)
+            self._removed_blanks = "" if is_fixed else found.blanks[n_shown:] or self._removed_blanks
             return
-        yield from self._take_marker(marker, marker.blanks or self._removed_blanks)
+        blanks = found.blanks or ("" if is_fixed else self._removed_blanks)
         self._removed_blanks = ""
+        text = found.text if is_fixed else known.text
+        yield Marked(statement=self._mark(text, known.numbers, blanks), blanks=blanks, unknown=unknown, n_shown=n_shown)
 
-    def _take_text(self, text: str) -> Iterator[str | Statement]:
-        search_from = settled(self.text, self._open)
+    def _take_text(self, text: str) -> Iterator[StreamEvent]:
+        search_from = max(self._settled, self._open)
+        at = len(self.text)
         self.text += text
-        yield text
+        if self._settled == at or not is_unsettled(text):
+            self._settled = at + settled(text)
+        new, self._n_shown = text[self._n_shown :], max(0, self._n_shown - len(text))
+        if new:
+            yield new
+        if text.isspace():
+            return  # only something visible ends a sentence
         while (end := sentence_end(self.text, self._open, search_from)) is not None:
             yield from self._end_sentence(end)
             search_from = end
 
-    def _take_marker(self, marker: Marker, blanks: str) -> Iterator[str | Statement]:
+    def _mark(self, text: str, numbers: tuple[int, ...], blanks: str) -> Statement:
+        """The statement of a marker, which is put behind it."""
         sentence = self.text[self._open :]
         marker_start = len(self.text) + len(blanks)
         start, end = self._statement_before(sentence) or (marker_start, marker_start)
-        self.text += blanks + marker.text
-        yield blanks + marker.text
-        yield Statement(
-            start=start,
-            end=end,
-            text=self.text[start:end],
-            marker=marker.text,
-            marker_start=marker_start,
-            marker_end=len(self.text),
-            numbers=marker.numbers,
-        )
+        self.text += blanks + text
         self._has_marker = (self._has_marker or self._marked != (start, end)) and not is_closed(sentence)
         self._open = len(self.text)
         self._marked = (start, end)
+        return Statement(
+            start=start,
+            end=end,
+            text=self.text[start:end],
+            marker=text,
+            marker_start=marker_start,
+            marker_end=len(self.text),
+            numbers=numbers,
+        )
 
     def _statement_before(self, sentence: str) -> tuple[int, int] | None:
         """The statement that a marker after `sentence` stands for; None if nothing was said."""
@@ -98,45 +171,3 @@ class StatementStream:
         self._open = end
         self._has_marker = False
         self._marked = None
-
-
-class CitationStream:
-    """Answer text as it arrives -> text that may be shown now, and citations as soon as their statement ends.
-
-    The result does not depend on the pieces in which the text comes.
-    """
-
-    def __init__(self, shown: Sequence[Shown]) -> None:
-        """shown: the passages in the prompt."""
-        self.citations: tuple[Citation, ...] = ()
-        self._judge = Judge(shown)
-        self._statements = StatementStream(self._judge.numbers)
-
-    @property
-    def text(self) -> str:
-        """The answer as emitted."""
-        return self._statements.text
-
-    @property
-    def n_removed(self) -> int:
-        """How many numbers in markers named nothing in the prompt."""
-        return self._statements.n_removed
-
-    def feed(self, text: str) -> list[str | Citation]:
-        """What is certain by now: text to show and citations of statements in it."""
-        return self._judged(self._statements.feed(text))
-
-    def finish(self) -> list[str | Citation]:
-        """The rest. Nothing may be fed afterwards."""
-        return self._judged(self._statements.finish())
-
-    def _judged(self, found: Iterable[str | Statement]) -> list[str | Citation]:
-        events: list[str | Citation] = []
-        for one in found:
-            if isinstance(one, str):
-                events.append(one)
-            else:
-                cited = self._judge.citations(one)
-                self.citations += cited
-                events += cited
-        return events

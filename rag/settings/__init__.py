@@ -3,6 +3,7 @@
 from rag.settings.loading import CONFIG_FILE, Loaded, Setting, Tree, known_variables, load
 from rag.settings.tree import (
     CacheSettings,
+    CitationsSettings,
     EmbeddingSettings,
     EngineSettings,
     IndexSettings,
@@ -19,6 +20,7 @@ from rag.settings.tree import (
 __all__ = [
     "CONFIG_FILE",
     "CacheSettings",
+    "CitationsSettings",
     "EmbeddingSettings",
     "EngineSettings",
     "IndexSettings",

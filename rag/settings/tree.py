@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from rag.types import CitationPolicy
+
 PREFIX = "RAG_"  # of environment variables
 
 
@@ -167,6 +169,16 @@ class PromptSettings(Section):
     answer_tokens: int = Field(1024, ge=1, description="Answer length where a request names none.")
 
 
+class CitationsSettings(Section):
+    """What becomes of citations."""
+
+    policy: CitationPolicy = Field(
+        CitationPolicy.FLAG,
+        description="Of a citation that its source does not support: flag sends it with its status, drop takes its "
+        "marker out of the answer, append-note names it in a note at the answer's end. A request may say otherwise.",
+    )
+
+
 class CacheSettings(Section):
     """Who may share the engine's keys and values."""
 
@@ -228,6 +240,7 @@ class Settings(BaseSettings):
     retrieve: RetrieveSettings = RetrieveSettings()
     index: IndexSettings = IndexSettings()
     prompt: PromptSettings = PromptSettings()
+    citations: CitationsSettings = CitationsSettings()
     cache: CacheSettings = CacheSettings()
     responses: ResponsesSettings = ResponsesSettings()
     models: ModelsSettings = ModelsSettings()

@@ -51,9 +51,16 @@ class Metrics:
         self.citations = Counter(
             "rag_citations", "Citations given, by how well they are supported.", ["status"], registry=registry
         )
-        self.markers_removed = Counter(
-            "rag_markers_removed",
-            "Markers taken out of answers because they named nothing in the prompt.",
+        self.judge_s = Histogram(
+            "rag_judge_seconds",
+            "Worker time to hold one statement against its sources.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.citation_problems = Counter(
+            "rag_citation_problems",
+            "Citations and markers of answers that are wrong, by what is wrong with them.",
+            ["problem"],
             registry=registry,
         )
         self.engine_up = Gauge("rag_engine_up", "1 while the engine is ready.", ["engine"], registry=registry)

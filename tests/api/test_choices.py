@@ -81,7 +81,11 @@ def test_choices_have_their_own_text_citations_and_reason(service, client) -> No
     assert cited[0]
     assert cited[1]
     assert not cited[2]
-    assert answer.model_extra["rag"]["markers_removed"] == 1
+    problems = [each for each in answer.model_extra["rag"]["problems"] if each["problem"] == "unknown_marker"]
+    at = len("The standard warranty lasts 26 months. [10] Nothing else is known")
+    assert problems == [
+        {"problem": "unknown_marker", "choice": 0, "marker": "[99]", "start": at, "end": at, "chunk_id": None}
+    ]
     one = ask(client)
     assert answer.usage.prompt_tokens == one.usage.prompt_tokens  # and counted once
     assert answer.usage.completion_tokens > one.usage.completion_tokens

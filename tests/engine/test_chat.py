@@ -70,7 +70,7 @@ def test_log_probabilities_are_of_the_text(service) -> None:
     for token in choice.logprobs.content:
         assert token.logprob == token.top_logprobs[0].logprob  # greedy
         assert len(token.top_logprobs) == 5
-    if not answer.model_extra["rag"]["markers_removed"]:
+    if not answer.model_extra["rag"]["problems"]:
         assert said.startswith(choice.message.content.rstrip("\ufffd"))
     stream = ask(service, logprobs=True, top_logprobs=5, messages=[{"role": "user", "content": "Hello"}], stream=True)
     told = [t for c in stream for choice in c.choices if choice.logprobs for t in choice.logprobs.content]

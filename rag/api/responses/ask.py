@@ -53,6 +53,7 @@ async def asked(
         group=caller.group,
         meter=caller.meter,
         top_k=(search.max_num_results if search else None) or body.rag.top_k,
+        citations=body.rag.citations,
         filter=_filter(body, tools),
         min_score=search.min_score() if search else None,
         wants_files=True,

@@ -36,6 +36,7 @@ def annotation_json(citation: Citation, found: Found) -> Json:
         "source_start": citation.source_start,
         "source_end": citation.source_end,
         "status": citation.status.value,
+        "problem": citation.problem.value if citation.problem else None,
         "result_index": places.get(citation.chunk.id),
     }
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from rag.api.schemas.text import Text
 from rag.retrieve.filter import Filter, parse_filter
+from rag.types import CitationPolicy
 
 
 class RagOptions(BaseModel):
@@ -17,6 +18,7 @@ class RagOptions(BaseModel):
     top_k: StrictInt | None = Field(None, ge=1, le=1000)
     mode: Literal["auto", "off"] = "auto"
     include: list[Literal["context"]] = []
+    citations: CitationPolicy | None = None
     filter: dict[str, object] | None = None
 
     def document_filter(self) -> Filter | None:
