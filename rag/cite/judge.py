@@ -3,14 +3,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from rag.cite.align import Match, Source, align_in, may_cover
+from rag.cite.align import LIMITS, Limits, Match, Source, Verdict, align_in
 from rag.cite.statements import is_question
-from rag.cite.words import words_of
+from rag.cite.words import Words, words_of
 from rag.types import Anchor, Chunk, Citation, Problem, Shown, Status
 
-# What a statement without a marker needs to be given a source all the same.
-_MIN_SCORE_UNMARKED = 0.75
-_MIN_WORDS_UNMARKED = 4
+_MIN_WORDS_UNMARKED = 4  # that a statement without a marker needs to be given a source all the same
 _RANKS = {Status.FUZZY: 0, Status.NORMALIZED: 1, Status.EXACT: 2}
 
 
@@ -33,10 +31,11 @@ class Statement:
 class Judge:
     """Statements of one answer -> citations, each checked against its source. Blocks; one thread at a time."""
 
-    def __init__(self, shown: Sequence[Shown]) -> None:
+    def __init__(self, shown: Sequence[Shown], *, limits: Limits = LIMITS) -> None:
         """shown: the passages in the prompt."""
+        self._limits = limits
         self._chunks = {one.number: one.chunk for one in sorted(shown, key=lambda one: one.number)}
-        self._sources = {number: Source(chunk.text) for number, chunk in self._chunks.items()}
+        self._sources = {number: Source(chunk.text, chunk.title) for number, chunk in self._chunks.items()}
 
     @property
     def numbers(self) -> Collection[int]:
@@ -44,50 +43,74 @@ class Judge:
         return self._chunks.keys()
 
     def citations(self, statement: Statement) -> tuple[Citation, ...]:
-        """One for each number of the marker; without a marker, at most one."""
-        if not statement.marker:
-            found = self._unmarked(statement)
-            return () if found is None else (found,)
+        """For each number of the marker one for every span that supports the statement, or one that says why not.
+
+        Without a marker those of the best source, or of the one that contradicts the statement, if there is one.
+        """
         words = words_of(statement.text)
+        if not statement.marker:
+            return self._unmarked(statement, words)
         return tuple(
-            _citation(statement, self._chunks[number], align_in(statement.text, words, self._sources[number]))
+            citation
             for number in statement.numbers
+            for citation in self._citations(statement, number, self._verdict(statement, words, number))
         )
 
-    def _unmarked(self, statement: Statement) -> Citation | None:
-        """The best source of a statement that names none; None where there is doubt."""
-        words = words_of(statement.text)
+    def _verdict(self, statement: Statement, words: Words, number: int) -> Verdict:
+        verdict = align_in(statement.text, words, self._sources[number], self._limits.marked, self._limits)
+        if verdict.problem is Problem.UNSUPPORTED and self._says_another(statement, words, number):
+            return replace(verdict, problem=Problem.WRONG_DOCUMENT)
+        return verdict
+
+    def _says_another(self, statement: Statement, words: Words, number: int) -> bool:
+        """Whether another document in the prompt says it."""
+        if len(words.content) < _MIN_WORDS_UNMARKED:
+            return False
+        document = self._chunks[number].document
+        return any(
+            source.may_cover(words, self._limits.unmarked)
+            and align_in(statement.text, words, source, self._limits.unmarked, self._limits).matches
+            for other, source in self._sources.items()
+            if self._chunks[other].document != document
+        )
+
+    def _unmarked(self, statement: Statement, words: Words) -> tuple[Citation, ...]:
         if len(words.content) < _MIN_WORDS_UNMARKED or is_question(statement.text):
-            return None
-        best: tuple[tuple[int, float], int, Match] | None = None
+            return ()
+        best: tuple[tuple[bool, int, float], int, Verdict] | None = None
         for number, source in self._sources.items():
-            if not may_cover(words, source, _MIN_SCORE_UNMARKED):
+            if not source.may_cover(words, min(self._limits.unmarked, self._limits.near) - 0.15):
                 continue  # most chunks
-            match = align_in(statement.text, words, source)
-            if match is None or match.score < _MIN_SCORE_UNMARKED:
+            verdict = align_in(statement.text, words, source, self._limits.unmarked, self._limits)
+            if verdict.problem is Problem.UNSUPPORTED:
                 continue
-            rank = (_RANKS[match.status], match.score)
+            status = _RANKS[verdict.matches[0].status] if verdict.matches else 0
+            rank = (bool(verdict.matches), status, verdict.score)
             if best is None or rank > best[0]:
-                best = (rank, number, match)
-            if match.status == Status.EXACT:
+                best = (rank, number, verdict)
+            if status == _RANKS[Status.EXACT]:
                 break  # nothing is better
-        return None if best is None else _citation(statement, self._chunks[best[1]], best[2])
+        return () if best is None else self._citations(statement, best[1], best[2])
+
+    def _citations(self, statement: Statement, number: int, verdict: Verdict) -> tuple[Citation, ...]:
+        chunk = self._chunks[number]
+        bare = Citation(
+            marker=statement.marker,
+            start=statement.start,
+            end=statement.end,
+            marker_start=statement.marker_start,
+            marker_end=statement.marker_end,
+            chunk=chunk,
+            status=Status.UNSUPPORTED,
+            problem=verdict.problem,
+        )
+        return tuple(_supported(bare, match) for match in verdict.matches) or (bare,)
 
 
-def _citation(statement: Statement, chunk: Chunk, match: Match | None) -> Citation:
-    unsupported = Citation(
-        marker=statement.marker,
-        start=statement.start,
-        end=statement.end,
-        marker_start=statement.marker_start,
-        marker_end=statement.marker_end,
-        chunk=chunk,
-        status=Status.UNSUPPORTED,
-    )
-    if match is None:
-        return replace(unsupported, problem=Problem.UNSUPPORTED)
+def _supported(bare: Citation, match: Match) -> Citation:
+    chunk = bare.chunk
     return replace(
-        unsupported,
+        bare,
         status=match.status,
         source_start=chunk.start + match.start,
         source_end=chunk.start + match.end,

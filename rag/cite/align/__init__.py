@@ -1,0 +1,69 @@
+"""Where a text says what a statement says, and where it only seems to. From the strictest way to the loosest."""
+
+from dataclasses import dataclass
+
+from rag.cite.align.cover import cover, spans
+from rag.cite.align.facts import differing, is_denied_before
+from rag.cite.align.limits import LIMITS, Limits
+from rag.cite.align.literal import literal
+from rag.cite.align.source import Source
+from rag.cite.words import Words, words_of
+from rag.types import Problem, Status
+
+__all__ = ["LIMITS", "Limits", "Match", "Source", "Verdict", "align", "align_in"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """The span `start:end` of a text that supports a statement."""
+
+    start: int
+    end: int
+    status: Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a text says to a statement: where it supports it, or the problem, and how near it comes.
+
+    score: the share of the statement's content words that the evidence has, without facts that differ.
+    """
+
+    matches: tuple[Match, ...] = ()
+    problem: Problem | None = None
+    score: float = 0.0
+
+
+def align(statement: str, text: str, limits: Limits = LIMITS) -> Verdict:
+    """What `text` says to `statement`."""
+    return align_in(statement, words_of(statement), Source(text), limits.marked, limits)
+
+
+def align_in(statement: str, words: Words, source: Source, share: float, limits: Limits = LIMITS) -> Verdict:
+    """As `align`, for a source that many statements are compared with. `words` are the statement's.
+
+    share: of the statement's content that the evidence must have.
+    """
+    shared = source.shares(words)
+    is_likely = len(shared) == len(words.content)
+    if found := literal(statement, source, is_likely=is_likely):
+        start, end, status = found
+        if is_denied_before(source, start):
+            return Verdict(problem=Problem.CONTRADICTED, score=1.0)
+        return Verdict(matches=(Match(start=start, end=end, status=status),), score=1.0)
+    evidence = cover(shared, len(words.content), source, limits)
+    if not evidence:
+        return Verdict(problem=Problem.UNSUPPORTED)
+    told = frozenset().union(*(sentence.content for sentence in evidence)) | source.title.content
+    covered = {key for key, own in shared.items() if own in told}
+    facts = differing(words, shared, evidence, source)
+    rest = words.content - facts
+    score = len(covered & rest) / len(rest) if rest else 0.0
+    if facts:
+        is_near = score >= limits.near
+        return Verdict(problem=Problem.CONTRADICTED if is_near else Problem.UNSUPPORTED, score=score)
+    if score < share:
+        return Verdict(problem=Problem.UNSUPPORTED, score=score)
+    found_spans = spans(evidence, source)
+    matches = tuple(Match(start=start, end=end, status=Status.FUZZY) for start, end in found_spans)
+    return Verdict(matches=matches, score=score)
