@@ -16,7 +16,9 @@ _SAME = {
     **dict.fromkeys("‐‑‒–—―−", "-"),
 }
 # Soft hyphen, zero-width space and (non-)joiner, word joiner, byte-order mark, marks of writing direction.
-_INVISIBLE = str.maketrans("", "", "\u00ad\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e")
+_INVISIBLE = str.maketrans(
+    "", "", "\u00ad\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e"
+)
 _EMOJI = regex.compile(r"\p{Extended_Pictographic}")
 _MARKUP = re.compile(
     r"^[ \t]*\#{1,6}[ \t]+"  # headings

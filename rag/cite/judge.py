@@ -3,10 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from rag.cite.align import LIMITS, Limits, Match, Source, Verdict, align_in
+from rag.cite.align import LIMITS, Embed, Limits, Match, Source, Verdict, align_in
 from rag.cite.statements import is_question
+from rag.cite.surroundings import Around, Surroundings, alone
 from rag.cite.words import Words, words_of
-from rag.types import Anchor, Chunk, Citation, Problem, Shown, Status
+from rag.types import Citation, Problem, Shown, Status
 
 _MIN_WORDS_UNMARKED = 4  # that a statement without a marker needs to be given a source all the same
 _RANKS = {Status.FUZZY: 0, Status.NORMALIZED: 1, Status.EXACT: 2}
@@ -31,11 +32,25 @@ class Statement:
 class Judge:
     """Statements of one answer -> citations, each checked against its source. Blocks; one thread at a time."""
 
-    def __init__(self, shown: Sequence[Shown], *, limits: Limits = LIMITS) -> None:
-        """shown: the passages in the prompt."""
+    def __init__(
+        self,
+        shown: Sequence[Shown],
+        *,
+        around: Around = alone,
+        embed: Embed | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        """shown: the passages in the prompt.
+
+        around: what stands about a passage in its document; asked for where a passage does not support what cites it.
+        embed: rows of length 1 for texts; asked for when the words differ. Either may block.
+        """
+        self._around = around
+        self._embed = embed
         self._limits = limits
         self._chunks = {one.number: one.chunk for one in sorted(shown, key=lambda one: one.number)}
         self._sources = {number: Source(chunk.text, chunk.title) for number, chunk in self._chunks.items()}
+        self._wider: dict[int, tuple[Surroundings, Source]] = {}
 
     @property
     def numbers(self) -> Collection[int]:
@@ -50,29 +65,47 @@ class Judge:
         words = words_of(statement.text)
         if not statement.marker:
             return self._unmarked(statement, words)
-        return tuple(
-            citation
-            for number in statement.numbers
-            for citation in self._citations(statement, number, self._verdict(statement, words, number))
-        )
+        return tuple(citation for number in statement.numbers for citation in self._marked(statement, words, number))
 
-    def _verdict(self, statement: Statement, words: Words, number: int) -> Verdict:
-        verdict = align_in(statement.text, words, self._sources[number], self._limits.marked, self._limits)
-        if verdict.problem is Problem.UNSUPPORTED and self._says_another(statement, words, number):
-            return replace(verdict, problem=Problem.WRONG_DOCUMENT)
-        return verdict
+    def _marked(self, statement: Statement, words: Words, number: int) -> tuple[Citation, ...]:
+        """What the passage says, or else its neighbours in the document, or another passage of that document."""
+        verdict = self._align(statement, words, self._sources[number], embed=self._embed)
+        if verdict.matches:
+            return self._citations(statement, number, verdict)
+        surroundings, wider = self._surroundings(number)
+        if len(surroundings.text) > len(self._chunks[number].text):
+            beside = self._align(statement, words, wider)
+            if beside.matches:
+                return self._citations(statement, number, beside, surroundings)
+        if verdict.problem is Problem.UNSUPPORTED and (other := self._told_by(statement, words, number)):
+            found, told = other
+            if self._chunks[found].document == self._chunks[number].document:
+                return self._citations(statement, found, told)
+            verdict = replace(verdict, problem=Problem.WRONG_DOCUMENT)
+        return self._citations(statement, number, verdict)
 
-    def _says_another(self, statement: Statement, words: Words, number: int) -> bool:
-        """Whether another document in the prompt says it."""
+    def _align(self, statement: Statement, words: Words, source: Source, *, embed: Embed | None = None) -> Verdict:
+        return align_in(statement.text, words, source, self._limits.marked, self._limits, embed)
+
+    def _surroundings(self, number: int) -> tuple[Surroundings, Source]:
+        if number not in self._wider:
+            chunk = self._chunks[number]
+            surroundings = self._around(chunk)
+            self._wider[number] = surroundings, Source(surroundings.text, chunk.title)
+        return self._wider[number]
+
+    def _told_by(self, statement: Statement, words: Words, number: int) -> tuple[int, Verdict] | None:
+        """Another passage of the prompt that says it, if possible one of the same document, and where."""
         if len(words.content) < _MIN_WORDS_UNMARKED:
-            return False
+            return None
         document = self._chunks[number].document
-        return any(
-            source.may_cover(words, self._limits.unmarked)
-            and align_in(statement.text, words, source, self._limits.unmarked, self._limits).matches
-            for other, source in self._sources.items()
-            if self._chunks[other].document != document
-        )
+        for other in sorted(self._sources, key=lambda each: self._chunks[each].document != document):
+            source = self._sources[other]
+            if other != number and source.may_cover(words, self._limits.unmarked):
+                verdict = align_in(statement.text, words, source, self._limits.unmarked, self._limits)
+                if verdict.matches:
+                    return other, verdict
+        return None
 
     def _unmarked(self, statement: Statement, words: Words) -> tuple[Citation, ...]:
         if len(words.content) < _MIN_WORDS_UNMARKED or is_question(statement.text):
@@ -92,7 +125,9 @@ class Judge:
                 break  # nothing is better
         return () if best is None else self._citations(statement, best[1], best[2])
 
-    def _citations(self, statement: Statement, number: int, verdict: Verdict) -> tuple[Citation, ...]:
+    def _citations(
+        self, statement: Statement, number: int, verdict: Verdict, surroundings: Surroundings | None = None
+    ) -> tuple[Citation, ...]:
         chunk = self._chunks[number]
         bare = Citation(
             marker=statement.marker,
@@ -104,22 +139,17 @@ class Judge:
             status=Status.UNSUPPORTED,
             problem=verdict.problem,
         )
-        return tuple(_supported(bare, match) for match in verdict.matches) or (bare,)
+        place = surroundings or alone(chunk)
+        return tuple(_supported(bare, match, place) for match in verdict.matches) or (bare,)
 
 
-def _supported(bare: Citation, match: Match) -> Citation:
-    chunk = bare.chunk
+def _supported(bare: Citation, match: Match, place: Surroundings) -> Citation:
+    start = place.start + match.start
     return replace(
         bare,
         status=match.status,
-        source_start=chunk.start + match.start,
-        source_end=chunk.start + match.end,
-        quote=chunk.text[match.start : match.end],
-        anchor=_anchor(chunk, match.start),
+        source_start=start,
+        source_end=place.start + match.end,
+        quote=place.text[match.start : match.end],
+        anchor=place.anchor(start),
     )
-
-
-def _anchor(chunk: Chunk, offset: int) -> Anchor:
-    if chunk.anchor.line is None:
-        return chunk.anchor
-    return replace(chunk.anchor, line=chunk.anchor.line + chunk.text.count("\n", 0, offset))

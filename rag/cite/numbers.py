@@ -1,4 +1,5 @@
 """Numbers and dates of a text in one spelling, so that equal ones are equal."""
+# ruff: noqa: RUF001 - characters that look like ASCII ones are what this is about
 
 from decimal import Decimal
 
@@ -131,9 +132,9 @@ def _scale(text: str, token: Token) -> Decimal | None:
 def _unit(text: str, tokens: list[Token], at: int, start: int, end: int) -> str:
     if found := _AFTER.match(text, end):
         sign = found[1].replace(" ", "").casefold()
-        return UNITS.get(sign, sign).replace("％", "%").replace("٪", "%")
+        return "%" if sign in "%٪％" else UNITS.get(sign, sign)
     if found := _BEFORE.search(text, max(0, start - 3), start):
-        return "%" if found[0].startswith("百") else found[0].strip()
+        return "%" if found[0].startswith("百") else str(found[0]).strip()
     if at + 1 >= len(tokens) or tokens[at + 1].start - end > 3:
         return ""
     following = text[tokens[at + 1].start : tokens[at + 1].end]
@@ -153,7 +154,7 @@ def value(digits: str) -> str:
     """1,200 and 01200 as 1200; 3,50 as 3.5."""
     if _THOUSANDS.fullmatch(digits):
         comma, point = digits.rfind(","), digits.rfind(".")
-        thousands = "," if point > comma and digits.count(".") == 1 or point < 0 else "."
+        thousands = "," if (point > comma and digits.count(".") == 1) or point < 0 else "."
         digits = digits.replace(thousands, "")
     digits = digits.replace(",", ".")
     if digits.count(".") == 1:

@@ -19,7 +19,33 @@ _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # U.S and J
 _ORDINAL = re.compile(r"(?:am|vom|zum|im|der|des|dem|den|die|das|bis|ab|seit|zur)\s+(?:\d{1,2}|[IVX]{1,5})\Z")
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘*_]+\Z")
 _ABBREVIATIONS = frozenset(
-    ("e.g", "i.e", "eg", "ie", "cf", "vs", "approx", "resp", "etc", "bzw", "usw", "ca", "inc", "jr", "pres", "gen", "v", "dr", "mr", "mrs", "ms", "prof", "st", "z.b", "d.h")
+    (
+        "e.g",
+        "i.e",
+        "eg",
+        "ie",
+        "cf",
+        "vs",
+        "approx",
+        "resp",
+        "etc",
+        "bzw",
+        "usw",
+        "ca",
+        "inc",
+        "jr",
+        "pres",
+        "gen",
+        "v",
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "st",
+        "z.b",
+        "d.h",
+    )
 )
 _ABBREVIATIONS_BEFORE_NUMBERS = frozenset(("no", "nos", "nr", "fig", "sec", "ch", "vol", "p", "pp", "art", "ca"))
 

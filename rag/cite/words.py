@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from rag.cite.numbers import with_numbers
 from rag.cite.tokens import Kind, Token, tokens_of
-from rag.cite.vocabulary import RARELY_COUNTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -239,6 +239,20 @@ def chunk_by_id(connection: sqlite3.Connection, wanted: ChunkId) -> Chunk | None
     return _chunk(row) if row else None
 
 
+def neighbours(connection: sqlite3.Connection, seq: int) -> tuple[Chunk, ...]:
+    """The chunks of its document that begin nearest before and after chunk `seq`."""
+    found: list[Chunk] = []
+    for compare, order in (("<", "DESC"), (">", "ASC")):
+        row = connection.execute(
+            f"{_CHUNK} JOIN chunk own ON own.document = c.document AND own.seq = ?"
+            f" WHERE c.start {compare} own.start ORDER BY c.start {order} LIMIT 1",
+            (seq,),
+        ).fetchone()
+        if row:
+            found.append(_chunk(row))
+    return tuple(found)
+
+
 def ordered_chunks(connection: sqlite3.Connection) -> Iterator[Chunk]:
     """All chunks by root, document path and start."""
     return map(_chunk, connection.execute(_CHUNK + _ORDER))

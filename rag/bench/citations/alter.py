@@ -8,9 +8,20 @@ import regex
 
 from rag.types import Chunk
 
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 _NUMBER = regex.compile(r"(?<![\p{L}\p{N}.,])\p{Nd}+(?:,\p{Nd}{3})*(?:\.\p{Nd}+)?(?![\p{L}\p{N}])")
 _MONTH = regex.compile(rf"\b(?:{'|'.join(_MONTHS)})\b(?=\s+\p{{Nd}})|(?<=\p{{Nd}}\s+)\b(?:{'|'.join(_MONTHS)})\b")
 _NAME = regex.compile(r"(?<=[\p{Ll},;]\s)\p{Lu}\p{Ll}{2,}(?:\s\p{Lu}\p{Ll}{2,})*")

@@ -9,7 +9,7 @@ from rag.cite.tokens import NOT_KEY, Kind, Token
 from rag.cite.words import Words
 
 _MIN_LITERAL = 0.6  # share of a statement's tokens in the source's order, for what differs to stand in one place
-_MOST_REPLACED, _MOST_CHARS = 4, 12
+_MOST_REPLACED, _MOST_CHARS = 5, 24
 _REACH = 3  # tokens from a negation to what it denies
 _CALM = frozenset(("only", "just", "nur", "bloß"))  # not only: nothing is denied
 
@@ -20,20 +20,24 @@ def differing(words: Words, shared: Mapping[str, str], evidence: Sequence[Senten
     numbers = [token for token in (*told, *source.title.tokens) if token.kind in {Kind.NUMBER, Kind.SPELLED}]
     missing = _numbers(words.tokens, numbers) | _codes(words.tokens, shared)
     names = _names(words.tokens)
-    if not _is_german(words.tokens):
-        missing |= {name.key for name in names if name.key not in shared}
+    strange = {name.key for name in names if name.key not in shared}
+    if not _is_german(words.tokens):  # else every noun is capital, and only a literal context tells
+        missing |= strange
     told_keys = {token.key for token in (*told, *source.title.tokens)}
     open_names = {shared.get(name.key, name.key) for name in names} - told_keys
     said = _sequence(words.tokens, shared)
     there = _sequence(told, {})
     edits = Levenshtein.opcodes([token.key for token in said], [token.key for token in there])
-    equal = {i: j for edit in edits if edit.tag == "equal" for i, j in zip(
-        range(edit.src_start, edit.src_end), range(edit.dest_start, edit.dest_end), strict=True)}
+    equal = {
+        i: j
+        for edit in edits
+        if edit.tag == "equal"
+        for i, j in zip(range(edit.src_start, edit.src_end), range(edit.dest_start, edit.dest_end), strict=True)
+    }
     if len(equal) >= _MIN_LITERAL * len(said):
+        missing |= strange
         for start, end, from_there, to_there in _exchanged(said, edits):
-            missing |= _replaced(
-                said[start:end], there[from_there:to_there], lambda token: token.key in open_names
-            )
+            missing |= _replaced(said[start:end], there[from_there:to_there], lambda token: token.key in open_names)
     if _is_denied(said, there, equal):
         missing |= {NOT_KEY}
     return frozenset(missing)
@@ -54,12 +58,12 @@ def is_denied_before(source: Source, start: int) -> bool:
 def _numbers(said: Sequence[Token], told: Sequence[Token]) -> set[str]:
     values = {token.key for token in said}
     is_other_told = any(token.key not in values for token in told)
-    missing = set()
-    for token in said:
-        if token.kind is Kind.NUMBER or (token.kind is Kind.SPELLED and token.key != "1" and is_other_told):
-            if not any(token.key == other.key and _same_unit(token.unit, other.unit) for other in told):
-                missing.add(token.key)
-    return missing
+    return {
+        token.key
+        for token in said
+        if token.kind is Kind.NUMBER or (token.kind is Kind.SPELLED and token.key != "1" and is_other_told)
+        if not any(token.key == other.key and _same_unit(token.unit, other.unit) for other in told)
+    }
 
 
 def _same_unit(one: str, other: str) -> bool:
@@ -121,7 +125,7 @@ def _replaced(said: Sequence[Token], there: Sequence[Token], is_name: Callable[[
     }
     if missing and all(token.kind is Kind.CHAR for token in said):
         n_same = len({token.key for token in said} & {token.key for token in there})
-        return missing if len(said) > 1 and len(there) > 1 and 2 * n_same < len(said) else set()
+        return missing if len(said) > 1 and len(said) + len(there) > 3 and 2 * n_same < len(said) else set()
     return missing
 
 
@@ -135,8 +139,8 @@ def _denies(one: Sequence[Token], other: Sequence[Token], to_other: Mapping[int,
     for at, token in enumerate(one):
         if token.kind is not Kind.NOT or at in to_other:
             continue
-        after = [near for near in range(at + 1, min(at + _REACH, len(one)))]
-        before = [near for near in range(max(at - _REACH + 1, 0), at)]
+        after = list(range(at + 1, min(at + _REACH, len(one))))
+        before = list(range(max(at - _REACH + 1, 0), at))
         near = [to_other[n] for n in after if n in to_other]
         if len(near) < min(len(after), 2):
             near = [] if after else [to_other[n] for n in before if n in to_other]
@@ -158,8 +162,30 @@ def _sequence(tokens: Sequence[Token], shared: Mapping[str, str]) -> list[Token]
     return found
 
 
-_GERMAN = frozenset("der die das und ist ein eine nicht mit von den des im für auf wurde dem zu zur".split())
-_OTHER = frozenset("the of and to in is was a that it by for".split()) - _GERMAN
+_GERMAN = frozenset(
+    [
+        "der",
+        "die",
+        "das",
+        "und",
+        "ist",
+        "ein",
+        "eine",
+        "nicht",
+        "mit",
+        "von",
+        "den",
+        "des",
+        "im",
+        "für",
+        "auf",
+        "wurde",
+        "dem",
+        "zu",
+        "zur",
+    ]
+)
+_OTHER = frozenset(["the", "of", "and", "to", "in", "is", "was", "a", "that", "it", "by", "for"]) - _GERMAN
 
 
 def _is_german(tokens: Sequence[Token]) -> bool:

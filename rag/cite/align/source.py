@@ -76,7 +76,7 @@ class Source:
         return words, f" {' '.join(words)} "
 
     def shares(self, words: Words) -> dict[str, str]:
-        """The statement's content keys that the source has, each with the source's own key: a form or compound of it."""
+        """The statement's content keys that the source has, each with its own key: another form, or a compound."""
         shared = {key: key for key in words.content if key in self.content}
         names = {token.key for token in words.tokens if token.is_capital}
         for key in words.content - shared.keys():
