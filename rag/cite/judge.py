@@ -68,7 +68,7 @@ class Judge:
         return tuple(citation for number in statement.numbers for citation in self._marked(statement, words, number))
 
     def _marked(self, statement: Statement, words: Words, number: int) -> tuple[Citation, ...]:
-        """What the passage says, or else its neighbours in the document, or another passage of that document."""
+        """What the passage says, or else its neighbours in the document."""
         verdict = self._align(statement, words, self._sources[number], embed=self._embed)
         if verdict.matches:
             return self._citations(statement, number, verdict)
@@ -77,10 +77,7 @@ class Judge:
             beside = self._align(statement, words, wider)
             if beside.matches:
                 return self._citations(statement, number, beside, surroundings)
-        if verdict.problem is Problem.UNSUPPORTED and (other := self._told_by(statement, words, number)):
-            found, told = other
-            if self._chunks[found].document == self._chunks[number].document:
-                return self._citations(statement, found, told)
+        if verdict.problem is Problem.UNSUPPORTED and self._is_told_elsewhere(statement, words, number):
             verdict = replace(verdict, problem=Problem.WRONG_DOCUMENT)
         return self._citations(statement, number, verdict)
 
@@ -94,18 +91,14 @@ class Judge:
             self._wider[number] = surroundings, Source(surroundings.text, chunk.title)
         return self._wider[number]
 
-    def _told_by(self, statement: Statement, words: Words, number: int) -> tuple[int, Verdict] | None:
-        """Another passage of the prompt that says it, if possible one of the same document, and where."""
-        if len(words.content) < _MIN_WORDS_UNMARKED:
-            return None
-        document = self._chunks[number].document
-        for other in sorted(self._sources, key=lambda each: self._chunks[each].document != document):
-            source = self._sources[other]
-            if other != number and source.may_cover(words, self._limits.unmarked):
-                verdict = align_in(statement.text, words, source, self._limits.unmarked, self._limits)
-                if verdict.matches:
-                    return other, verdict
-        return None
+    def _is_told_elsewhere(self, statement: Statement, words: Words, number: int) -> bool:
+        """Whether another document in the prompt says it."""
+        document, share = self._chunks[number].document, self._limits.unmarked
+        return len(words.content) >= _MIN_WORDS_UNMARKED and any(
+            source.may_cover(words, share) and align_in(statement.text, words, source, share, self._limits).matches
+            for other, source in self._sources.items()
+            if self._chunks[other].document != document
+        )
 
     def _unmarked(self, statement: Statement, words: Words) -> tuple[Citation, ...]:
         if len(words.content) < _MIN_WORDS_UNMARKED or is_question(statement.text):

@@ -40,7 +40,7 @@ CHUNK = (
             "The *standard* battery isn’t rechargeable",
         ),
         ("Ｉt lasts `1,200` hours!", Status.NORMALIZED, "it lasts 1,200 hours"),
-        ("rechargeable - it lasts", Status.NORMALIZED, "rechargeable – it lasts"),
+        ("isn't rechargeable - it lasts", Status.NORMALIZED, "isn’t rechargeable – it lasts"),
         ("Batteries and\npower:", Status.NORMALIZED, "Batteries and power"),
         ("A filter is 6.50 euros", Status.FUZZY, "| Filter | 6.5 euros |"),
         ("The panel is solar and has 12 watts", Status.FUZZY, "- solar panel, 12 watts"),
@@ -60,6 +60,7 @@ def test_a_statement_is_found_with_its_quote(statement: str, status: Status, quo
 @pytest.mark.parametrize(
     "statement",
     [
+        "rechargeable – it lasts",  # what is denied
         "The standard battery isn't rechargeable and lasts 1,300 hours",  # another number
         "The standard battery is rechargeable and lasts 1,200 hours",  # the opposite
         "The filter is 6 euros",  # "6.5" is another number
@@ -115,11 +116,6 @@ def test_the_shortest_window_that_says_it_is_quoted() -> None:
     match = found("For forty minutes, the pump runs", chunk)
     assert match is not None
     assert chunk[match.start : match.end] == "The pump runs for forty minutes outdoors."
-    match = found("The pump was repaired, and forty minutes it runs outdoors, blue", chunk)
-    assert match is not None
-    assert (
-        chunk[match.start : match.end] == "The pump was repaired. The pump runs for forty minutes outdoors. It is blue."
-    )
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,14 @@ from rag.cite.align.literal import literal
 from rag.cite.align.meaning import Embed, nearest
 from rag.cite.align.quotation import is_stitched
 from rag.cite.align.source import Source
+from rag.cite.tokens import loosened
 from rag.cite.words import Words, words_of
 from rag.types import Problem, Status
 
 __all__ = ["LIMITS", "Embed", "Limits", "Match", "Source", "Verdict", "align", "align_in"]
+
+
+_MIN_NEAR = 3  # content words that a source has, for it to talk about the same and contradict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,7 @@ def align_in(
     share: of the statement's content that the evidence must have. embed: for what is said in other words.
     """
     shared = source.shares(words)
-    is_likely = len(shared) == len(words.content)
+    is_likely = len(shared) == len(words.content) or loosened(statement) in source.loose
     if found := literal(statement, source, is_likely=is_likely):
         start, end, status = found
         if is_denied_before(source, start):
@@ -82,7 +86,7 @@ def _covered(words: Words, shared: Mapping[str, str], source: Source, share: flo
     rest = words.content - facts
     score = len(covered & rest) / len(rest) if rest else 0.0
     if facts:
-        is_near = score >= limits.near
+        is_near = score >= limits.near and len(covered & rest) >= _MIN_NEAR
         return Verdict(problem=Problem.CONTRADICTED if is_near else Problem.UNSUPPORTED, score=score)
     if score < share:
         return Verdict(problem=Problem.UNSUPPORTED, score=score)
