@@ -137,12 +137,9 @@ def citations(
     if out and not out.parent.is_dir():
         raise typer.BadParameter(f"the folder {str(out.parent)!r} does not exist", param_hint="--out")
     embedding = settings.embedding
-    vectors = VectorFiles(
-        cache or settings.data_dir / "bench",
-        embedding,
-        lambda: SentenceEncoder(embedding, embedding_source(embedding.model)),
-    )
-    report = bench_citations(data, vectors, say=note)
+    encoder = SentenceEncoder(embedding, embedding_source(embedding.model))
+    vectors = VectorFiles(cache or settings.data_dir / "bench", embedding, lambda: encoder)
+    report = bench_citations(data, vectors, encoder, say=note)
     if out:
         out.write_text(json.dumps(report.as_dict(), ensure_ascii=False) + "\n", "utf-8")
     if as_json:

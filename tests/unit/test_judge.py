@@ -103,9 +103,12 @@ def test_other_words_are_compared_by_their_meaning_and_only_then() -> None:
 
 PIECES = st.sampled_from(
     [
-        *("The pump", "costs 1,200 euros", "isn’t", "running", "“quoted”", "**bold**", "Straße", "ﬁne", "CAFÉ", "Cafe\u0301"),
-        *("退款需在14天内提出。", "ガイドを読む。", "ｶﾞｲﾄﾞ", "각나", "في ١٩ يونيو ٢٠٠٩", "هُوَ", "हिन्दी में लिखा है।", "क्षि", "ภาษาไทย"),
-        *("👨‍👩‍👧", "🇩🇪🇫🇷", "👍🏽", "e\u0301\u0323", "\u202bעברית\u202c", "\u200d", "\r\n", "\n", " ", "  ", ". ", ", ", "- ", "x"),
+        *("The pump", "costs 1,200 euros", "isn’t", "running", "“quoted”", "**bold**"),
+        *("Straße", "ﬁne", "CAFÉ", "Cafe\u0301"),
+        *("退款需在14天内提出。", "ガイドを読む。", "ｶﾞｲﾄﾞ", "각나", "في ١٩ يونيو ٢٠٠٩", "هُوَ", "हिन्दी में लिखा है।"),
+        *("क्षि", "ภาษาไทย"),
+        *("👨‍👩‍👧", "🇩🇪🇫🇷", "👍🏽", "e\u0301\u0323", "\u202bעברית\u202c", "\u200d"),
+        *("\r\n", "\n", " ", "  ", ". ", ", ", "- ", "x"),
         *("Donaudampfschifffahrt", "am 19. Juni 2009", "U.S. law", "3.5", "Nr. 5"),
     ]
 )  # fmt: skip

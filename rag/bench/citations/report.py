@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rag.bench.citations.cases import Case, clapnq, xquad
+from rag.bench.citations.meaning import MeaningCurve, meaning_curve
 from rag.bench.citations.run import Figures, measure
 from rag.bench.reuse.vectors import VectorFiles
 from rag.cite.align import LIMITS
+from rag.embed import Encoder
 from rag.errors import ConfigError
 
 _LANGUAGES = ("zh", "ar", "de")
@@ -34,15 +36,18 @@ class Report:
     figures: tuple[Figures, ...]
     curve: tuple[tuple[float, Figures], ...]  # by the share of content words that a statement without a marker needs
 
+    meaning: MeaningCurve  # of that half of clapnq, too
+
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {
+            "meaning": self.meaning.as_dict(),
             "figures": [each.as_dict() for each in self.figures],
             "curve": [{"unmarked": share} | figures.as_dict() for share, figures in self.curve],
         }
 
 
-def bench_citations(data: Path, vectors: VectorFiles, *, say: Callable[[str], None]) -> Report:
+def bench_citations(data: Path, vectors: VectorFiles, encoder: Encoder, *, say: Callable[[str], None]) -> Report:
     """Measure with the sets clapnq and xquad below `data`.
 
     Raises:
@@ -61,7 +66,8 @@ def bench_citations(data: Path, vectors: VectorFiles, *, say: Callable[[str], No
             figures.append(_held_out(name, xquad(data / "xquad", language, vectors, is_cut=is_cut)))
     say("measuring the curve")
     curve = tuple((share, measure("clapnq", chosen_on, limits=replace(LIMITS, unmarked=share))) for share in _SHARES)
-    return Report(figures=tuple(figures), curve=curve)
+    meaning = meaning_curve(chosen_on, encoder.encode_documents)
+    return Report(figures=tuple(figures), curve=curve, meaning=meaning)
 
 
 def lines(report: Report) -> Iterator[str]:
@@ -78,6 +84,14 @@ def lines(report: Report) -> Iterator[str]:
             f"{share:5.2f}   {each.aligned:7.3f}   {each.sentence_f1:5.3f}   {each.altered_unsupported:19.3f}"
             f"   {each.removed_cited:16.3f}   {each.removed_warned:16.3f}"
         )
+
+    yield ""
+    yield f"Statements of that half that the words of a passage do not support, by the cosine ({LIMITS.meaning:g}):"
+    yield ""
+    yield f"cosine   supported by gold, of {report.meaning.n_gold}   by a wrong passage, of {report.meaning.n_wrong}"
+    for cosine, by_gold, by_wrong in report.meaning.points:
+        yield f"{cosine:6.2f}   {by_gold:24}   {by_wrong:28}"
+    yield f"CPU ms of such a statement, median: {report.meaning.cpu_p50_ms:.1f}"
 
 
 def _held_out(name: str, cases: Sequence[Case]) -> Figures:

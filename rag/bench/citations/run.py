@@ -110,8 +110,7 @@ class _Answered:
         self.case = case
         began = time.process_time()
         judge = make(case.shown(with_gold=with_gold), limits)
-        stream = StatementStream(judge.numbers)
-        found = [event for event in (*stream.feed(case.text), *stream.finish()) if isinstance(event, Statement)]
+        found = statements_of(case)
         self.statements: list[tuple[Statement, tuple[Citation, ...]]] = []
         self.times_ms: list[float] = []
         for statement in found:
@@ -145,12 +144,17 @@ def _change(case: Case, names: Sequence[str], facts: Sequence[str]) -> tuple[Cas
     if case.fact:
         text = with_another(case.text, case.fact, case.gold.text, facts, case.question)
         return (case, text, "number" if case.text[case.fact[0]].isdecimal() else "name") if text else None
-    stream = StatementStream(())
-    for event in (*stream.feed(case.text), *stream.finish()):
-        source = f"{case.gold.title} {case.gold.text}"
-        if isinstance(event, Statement) and (found := altered(event.text, source, names, case.question)):
+    source = f"{case.gold.title} {case.gold.text}"
+    for statement in statements_of(case):
+        if found := altered(statement.text, source, names, case.question):
             return case, *found
     return None
+
+
+def statements_of(case: Case) -> list[Statement]:
+    """What the case's answer says, statement by statement."""
+    stream = StatementStream(())
+    return [event for event in (*stream.feed(case.text), *stream.finish()) if isinstance(event, Statement)]
 
 
 def _judged_alone(
