@@ -1,6 +1,7 @@
 """What an answer says, and where it stands in the documents. Pure: no clock, no chance, no I/O."""
 
 from rag.cite.draft import Draft
+from rag.cite.folding import normalize
 from rag.cite.judge import Judge, Statement
 from rag.cite.plain import PlainStream
 from rag.cite.stream import StatementStream
@@ -16,5 +17,6 @@ __all__ = [
     "Traced",
     "fingerprint",
     "is_fingerprint",
+    "normalize",
     "trace",
 ]

@@ -3,14 +3,13 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from rag.cite.align import Match, Source, align_in, may_cover
+from rag.cite.align import LIMITS, Embed, Limits, Match, Source, Verdict, align_in
 from rag.cite.statements import is_question
-from rag.cite.words import words_of
-from rag.types import Anchor, Chunk, Citation, Problem, Shown, Status
+from rag.cite.surroundings import Around, Surroundings, alone
+from rag.cite.words import Words, words_of
+from rag.types import Citation, Problem, Shown, Status
 
-# What a statement without a marker needs to be given a source all the same.
-_MIN_SCORE_UNMARKED = 0.75
-_MIN_WORDS_UNMARKED = 4
+_MIN_WORDS_UNMARKED = 4  # that a statement without a marker needs to be given a source all the same
 _RANKS = {Status.FUZZY: 0, Status.NORMALIZED: 1, Status.EXACT: 2}
 
 
@@ -33,10 +32,25 @@ class Statement:
 class Judge:
     """Statements of one answer -> citations, each checked against its source. Blocks; one thread at a time."""
 
-    def __init__(self, shown: Sequence[Shown]) -> None:
-        """shown: the passages in the prompt."""
+    def __init__(
+        self,
+        shown: Sequence[Shown],
+        *,
+        around: Around = alone,
+        embed: Embed | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        """shown: the passages in the prompt.
+
+        around: what stands about a passage in its document; asked for where a passage does not support what cites it.
+        embed: rows of length 1 for texts; asked for when the words differ. Either may block.
+        """
+        self._around = around
+        self._embed = embed
+        self._limits = limits
         self._chunks = {one.number: one.chunk for one in sorted(shown, key=lambda one: one.number)}
-        self._sources = {number: Source(chunk.text) for number, chunk in self._chunks.items()}
+        self._sources = {number: Source(chunk.text, chunk.title) for number, chunk in self._chunks.items()}
+        self._wider: dict[int, tuple[Surroundings, Source]] = {}
 
     @property
     def numbers(self) -> Collection[int]:
@@ -44,59 +58,91 @@ class Judge:
         return self._chunks.keys()
 
     def citations(self, statement: Statement) -> tuple[Citation, ...]:
-        """One for each number of the marker; without a marker, at most one."""
-        if not statement.marker:
-            found = self._unmarked(statement)
-            return () if found is None else (found,)
+        """For each number of the marker one for every span that supports the statement, or one that says why not.
+
+        Without a marker those of the best source, or of the one that contradicts the statement, if there is one.
+        """
         words = words_of(statement.text)
-        return tuple(
-            _citation(statement, self._chunks[number], align_in(statement.text, words, self._sources[number]))
-            for number in statement.numbers
+        if not statement.marker:
+            return self._unmarked(statement, words)
+        return tuple(citation for number in statement.numbers for citation in self._marked(statement, words, number))
+
+    def _marked(self, statement: Statement, words: Words, number: int) -> tuple[Citation, ...]:
+        """What the passage says, or else its neighbours in the document."""
+        verdict = self._align(statement, words, self._sources[number], embed=self._embed)
+        if verdict.matches:
+            return self._citations(statement, number, verdict)
+        surroundings, wider = self._surroundings(number)
+        if len(surroundings.text) > len(self._chunks[number].text):
+            beside = self._align(statement, words, wider)
+            if beside.matches:
+                return self._citations(statement, number, beside, surroundings)
+        if verdict.problem is Problem.UNSUPPORTED and self._is_told_elsewhere(statement, words, number):
+            verdict = replace(verdict, problem=Problem.WRONG_DOCUMENT)
+        return self._citations(statement, number, verdict)
+
+    def _align(self, statement: Statement, words: Words, source: Source, *, embed: Embed | None = None) -> Verdict:
+        return align_in(statement.text, words, source, self._limits.marked, self._limits, embed)
+
+    def _surroundings(self, number: int) -> tuple[Surroundings, Source]:
+        if number not in self._wider:
+            chunk = self._chunks[number]
+            surroundings = self._around(chunk)
+            self._wider[number] = surroundings, Source(surroundings.text, chunk.title)
+        return self._wider[number]
+
+    def _is_told_elsewhere(self, statement: Statement, words: Words, number: int) -> bool:
+        """Whether another document in the prompt says it."""
+        document, share = self._chunks[number].document, self._limits.unmarked
+        return len(words.content) >= _MIN_WORDS_UNMARKED and any(
+            source.may_cover(words, share) and align_in(statement.text, words, source, share, self._limits).matches
+            for other, source in self._sources.items()
+            if self._chunks[other].document != document
         )
 
-    def _unmarked(self, statement: Statement) -> Citation | None:
-        """The best source of a statement that names none; None where there is doubt."""
-        words = words_of(statement.text)
+    def _unmarked(self, statement: Statement, words: Words) -> tuple[Citation, ...]:
         if len(words.content) < _MIN_WORDS_UNMARKED or is_question(statement.text):
-            return None
-        best: tuple[tuple[int, float], int, Match] | None = None
+            return ()
+        best: tuple[tuple[bool, int, float], int, Verdict] | None = None
         for number, source in self._sources.items():
-            if not may_cover(words, source, _MIN_SCORE_UNMARKED):
+            if not source.may_cover(words, min(self._limits.unmarked, self._limits.near) - 0.15):
                 continue  # most chunks
-            match = align_in(statement.text, words, source)
-            if match is None or match.score < _MIN_SCORE_UNMARKED:
+            verdict = align_in(statement.text, words, source, self._limits.unmarked, self._limits)
+            if verdict.problem is Problem.UNSUPPORTED:
                 continue
-            rank = (_RANKS[match.status], match.score)
+            status = _RANKS[verdict.matches[0].status] if verdict.matches else 0
+            rank = (bool(verdict.matches), status, verdict.score)
             if best is None or rank > best[0]:
-                best = (rank, number, match)
-            if match.status == Status.EXACT:
+                best = (rank, number, verdict)
+            if status == _RANKS[Status.EXACT]:
                 break  # nothing is better
-        return None if best is None else _citation(statement, self._chunks[best[1]], best[2])
+        return () if best is None else self._citations(statement, best[1], best[2])
+
+    def _citations(
+        self, statement: Statement, number: int, verdict: Verdict, surroundings: Surroundings | None = None
+    ) -> tuple[Citation, ...]:
+        chunk = self._chunks[number]
+        bare = Citation(
+            marker=statement.marker,
+            start=statement.start,
+            end=statement.end,
+            marker_start=statement.marker_start,
+            marker_end=statement.marker_end,
+            chunk=chunk,
+            status=Status.UNSUPPORTED,
+            problem=verdict.problem,
+        )
+        place = surroundings or alone(chunk)
+        return tuple(_supported(bare, match, place) for match in verdict.matches) or (bare,)
 
 
-def _citation(statement: Statement, chunk: Chunk, match: Match | None) -> Citation:
-    unsupported = Citation(
-        marker=statement.marker,
-        start=statement.start,
-        end=statement.end,
-        marker_start=statement.marker_start,
-        marker_end=statement.marker_end,
-        chunk=chunk,
-        status=Status.UNSUPPORTED,
-    )
-    if match is None:
-        return replace(unsupported, problem=Problem.UNSUPPORTED)
+def _supported(bare: Citation, match: Match, place: Surroundings) -> Citation:
+    start = place.start + match.start
     return replace(
-        unsupported,
+        bare,
         status=match.status,
-        source_start=chunk.start + match.start,
-        source_end=chunk.start + match.end,
-        quote=chunk.text[match.start : match.end],
-        anchor=_anchor(chunk, match.start),
+        source_start=start,
+        source_end=place.start + match.end,
+        quote=place.text[match.start : match.end],
+        anchor=place.anchor(start),
     )
-
-
-def _anchor(chunk: Chunk, offset: int) -> Anchor:
-    if chunk.anchor.line is None:
-        return chunk.anchor
-    return replace(chunk.anchor, line=chunk.anchor.line + chunk.text.count("\n", 0, offset))

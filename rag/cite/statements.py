@@ -4,8 +4,8 @@
 import re
 from collections.abc import Iterator
 
-_ENDS = ".!?…؟।"
-_EAST_ASIAN_ENDS = "。！？"
+_ENDS = ".!?…؟۔।॥"
+_EAST_ASIAN_ENDS = "。！？｡"
 _CLOSERS = "\"'”’»)*_`」』）］】"
 _END = re.compile(
     rf"[{_ENDS}]+[{_CLOSERS}]*"  # if white space follows: "3.5" and "a.b" go on
@@ -14,9 +14,38 @@ _END = re.compile(
 )
 _ONE_FULL_STOP = frozenset((".", *(f".{closer}" for closer in _CLOSERS)))  # how such an end begins; "..." is another
 _VISIBLE = re.compile(r"\S")
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # U.S and J
+# Before a day or a king in German: am 19. Juni, der II. Weltkrieg
+_ORDINAL = re.compile(r"(?:am|vom|zum|im|der|des|dem|den|die|das|bis|ab|seit|zur)\s+(?:\d{1,2}|[IVX]{1,5})\Z")
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘*_]+\Z")
 _ABBREVIATIONS = frozenset(
-    ("e.g", "i.e", "eg", "ie", "cf", "vs", "approx", "resp", "dr", "mr", "mrs", "ms", "prof", "st", "z.b", "d.h")
+    (
+        "e.g",
+        "i.e",
+        "eg",
+        "ie",
+        "cf",
+        "vs",
+        "approx",
+        "resp",
+        "etc",
+        "bzw",
+        "usw",
+        "ca",
+        "inc",
+        "jr",
+        "pres",
+        "gen",
+        "v",
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "st",
+        "z.b",
+        "d.h",
+    )
 )
 _ABBREVIATIONS_BEFORE_NUMBERS = frozenset(("no", "nos", "nr", "fig", "sec", "ch", "vol", "p", "pp", "art", "ca"))
 
@@ -48,9 +77,11 @@ def _is_full_stop(text: str, start: int, stop: int, following: str) -> bool:
     """Whether the full stop at `stop` is no part of an abbreviation, an initial or a list number."""
     found = _LAST_WORD.search(text, max(start, stop - 16), stop)
     word = found[0] if found else ""
-    if len(word) == 1 and word.isupper():
+    if following.islower() or word.casefold() in _ABBREVIATIONS:
         return False
-    if word.casefold() in _ABBREVIATIONS:
+    if _INITIALS.fullmatch(word) and (len(word) > 1 or word.isupper()):
+        return False
+    if _ORDINAL.search(text, max(start, stop - 12), stop):
         return False
     if word.casefold() in _ABBREVIATIONS_BEFORE_NUMBERS and following.isdecimal():
         return False

@@ -96,7 +96,7 @@ def trace(text: str, start: int, end: int, print_: str) -> Traced:
     if found is not None:
         return Traced(start=first + found, end=first + found + end - start, place=Place.MOVED)
     plain, length = fold(near), int(parts[5], 16)
-    found = folded.nearest(plain.text, length, bisect_left(plain.offsets, start - first))
+    found = folded.nearest(plain.text, length, bisect_left(plain.starts, start - first))
     span = None if found is None else plain.source_span(found, found + length)
     if span is not None:
         return Traced(start=first + span[0], end=first + span[1], place=Place.RESPELLED)

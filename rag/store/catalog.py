@@ -213,6 +213,20 @@ def seqs_by_key(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[b
     return found
 
 
+def neighbours(connection: sqlite3.Connection, seq: int) -> tuple[Chunk, ...]:
+    """The chunks of its document that begin nearest before and after chunk `seq`."""
+    found: list[Chunk] = []
+    for compare, order in (("<", "DESC"), (">", "ASC")):
+        row = connection.execute(
+            f"{_CHUNK} JOIN chunk own ON own.document = c.document AND own.seq = ?"
+            f" WHERE c.start {compare} own.start ORDER BY c.start {order} LIMIT 1",
+            (seq,),
+        ).fetchone()
+        if row:
+            found.append(_chunk(row))
+    return tuple(found)
+
+
 def ordered_chunks(connection: sqlite3.Connection) -> Iterator[Chunk]:
     """All chunks by root, document path and start."""
     return map(_chunk, connection.execute(_CHUNK + _ORDER))

@@ -91,6 +91,11 @@ class Generation:
             raise KeyError(chunk.seq)
         return text
 
+    def neighbours(self, chunk: Chunk) -> tuple[Chunk, ...]:
+        """The chunks of its document that begin nearest before and after `chunk`; fewer at the document's ends."""
+        with self._lock:
+            return catalog.neighbours(self._connection, chunk.seq)
+
     def files(self) -> Mapping[FileId, Listed]:
         """Every document as a file, by root and path. Kept after the first call."""
         with self._lock:

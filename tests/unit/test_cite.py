@@ -251,7 +251,7 @@ def test_a_citation_points_into_the_document() -> None:
         ("It runs [1]. The pump runs for 40 minutes on one charge.", [("[1]", "c1", "fuzzy"), ("", "c1", "exact")]),
         ("It runs. [1] The pump runs for 40 minutes on one charge.", [("[1]", "c1", "fuzzy"), ("", "c1", "exact")]),
         ("The pump runs for 40 minutes on one charge?", []),
-        ("The pump runs for 50 minutes on one charge.", []),
+        ("The pump runs for 50 minutes on one charge.", [("", "c1", "unsupported")]),
         ("It weighs 3 kilograms.", []),  # too short for a guess
         ("A red pump sometimes runs outdoors for 40 minutes.", []),
     ],

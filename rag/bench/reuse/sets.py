@@ -58,6 +58,18 @@ def read_set(name: str, folder: Path) -> QuestionSet:
     return QuestionSet(name=name, chunks=chunks, questions=questions)
 
 
+def read_rows(place: Path, name: str) -> Iterator[Row]:
+    """The rows of `name.jsonl`, compressed or not, of the set in `place`.
+
+    Raises:
+        ConfigError: the file is missing, or a line of it is no JSON.
+    """
+    file = _file(place, name)
+    if file is None:
+        raise ConfigError(f"The set {str(place)!r} has no {name}.jsonl. Name the folder that holds the sets by --data.")
+    return _rows(file)
+
+
 def _place(name: str, folder: Path) -> tuple[Path, str | None]:
     """The folder of a set and the part of it that is meant."""
     if name and (folder / name).is_dir():
