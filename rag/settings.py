@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rag.errors import ConfigError
+from rag.recommended import recommended
 
 CONFIG_FILE = "prefixrag.toml"
 _PREFIX = "RAG_"
@@ -297,14 +298,16 @@ def load(command_line: Tree | None = None, *, config: Path | None = None) -> Loa
     file = named or Path(CONFIG_FILE)
     _refuse_unknown_variables()
     environment = EnvSettingsSource(Settings)()
-    sources: tuple[tuple[str, Tree], ...] = (
+    given: tuple[tuple[str, Tree], ...] = (
         (str(file), _read_file(file, must_exist=named is not None)),
         ("environment", environment),
         ("command line", command_line or {}),
     )
     merged: dict[str, object] = {}
-    for _, tree in sources:
+    for _, tree in given:
         merged = _merge(merged, tree)
+    sources = (("recommended for the model", recommended(merged)), *given)
+    merged = _merge(sources[0][1], merged)
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
