@@ -8,16 +8,17 @@ Unknown names in the file and in the environment are errors. No other module rea
 import ipaddress
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rag.errors import ConfigError
 from rag.recommended import recommended
+from rag.trees import MISSING, Tree, merged_trees, value_at
 
 CONFIG_FILE = "prefixrag.toml"
 _PREFIX = "RAG_"
@@ -247,9 +248,6 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
 
 
-Tree = Mapping[str, object]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One setting as `rag config` prints it. `source` is default, a file's path, environment or command line."""
@@ -274,7 +272,7 @@ class Loaded:
         for path, description in _leaves():
             source = "default"
             for name, tree in self.sources:
-                if _get(tree, path) is not _MISSING:
+                if value_at(tree, path) is not MISSING:
                     source = name
             yield Setting(
                 name=".".join(path),
@@ -305,9 +303,9 @@ def load(command_line: Tree | None = None, *, config: Path | None = None) -> Loa
     )
     merged: dict[str, object] = {}
     for _, tree in given:
-        merged = _merge(merged, tree)
+        merged = merged_trees(merged, tree)
     sources = (("recommended for the model", recommended(merged)), *given)
-    merged = _merge(sources[0][1], merged)
+    merged = merged_trees(sources[0][1], merged)
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
@@ -349,7 +347,7 @@ def _explain(error: ValidationError, sources: tuple[tuple[str, Tree], ...]) -> s
     lines = []
     for detail in error.errors():
         path = tuple(str(part) for part in detail["loc"])
-        source = next((name for name, tree in reversed(sources) if _get(tree, path) is not _MISSING), "settings")
+        source = next((name for name, tree in reversed(sources) if value_at(tree, path) is not MISSING), "settings")
         if detail["type"] == "extra_forbidden":
             problem = "is not a setting"
         else:
@@ -366,25 +364,6 @@ def _leaves() -> Iterator[tuple[tuple[str, ...], str]]:
                 yield (name, inner), field.description or ""
         else:
             yield (name,), info.description or ""
-
-
-_MISSING: Annotated[object, "no such key"] = object()
-
-
-def _get(tree: object, path: tuple[str, ...]) -> object:
-    for part in path:
-        if not isinstance(tree, Mapping) or part not in tree:
-            return _MISSING
-        tree = tree[part]
-    return tree
-
-
-def _merge(weak: Tree, strong: Tree) -> dict[str, object]:
-    merged = dict(weak)
-    for name, value in strong.items():
-        old = merged.get(name)
-        merged[name] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _attribute(tree: object, path: tuple[str, ...]) -> object:
