@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from rag.trees import Tree
 
 _EMBEDDED = "SmolLM2-135M-Instruct"
-# A model of this size loses the answer among passages. Of 200 squad questions (half a) it answered 0.28 with a topic
-# of 2,000 tokens before the hits, and 0.40 with the four best passages alone (2026-11; docs/quality.md).
+# A model of this size loses the answer among passages. Of 200 squad questions (half a) it answered 0.27 with a topic
+# of 2,000 tokens before the hits, and 0.38 with the four best passages alone (2026-11; docs/quality.md).
 _FOR_EMBEDDED = {"retrieve": {"top_k": 4}, "prompt": {"topic_tokens": 0}}
 
 
