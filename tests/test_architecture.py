@@ -119,8 +119,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rag.bench.sizes": LEAVES | {"rag.bench", "rag.embed", "rag.store"},
     "rag.bench.encoder_service": LEAVES | {"rag.api", "rag.engine", "rag.rooms", "ingest"},
+    "rag.evaluate": BASE | {"rag.cite"},
     "rag.demo": BASE | {"rag.bench"},
-    "rag.cli": LEAVES | DATA | PROMPT | PATH | {"rag", "rag.api", "rag.auth", "rag.bench", "rag.demo", "ingest"},
+    "rag.cli": LEAVES
+    | DATA
+    | PROMPT
+    | PATH
+    | {"rag", "rag.api", "rag.auth", "rag.bench", "rag.demo", "rag.evaluate", "ingest"},
     "ingest": LEAVES | {"rag.store", "rag.embed", "rag.indexing"},
 }
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.

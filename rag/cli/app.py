@@ -6,6 +6,7 @@ import typer
 
 from rag import __version__
 from rag.cli import ask, bench, collections, config, doctor, ingest, keys, search, serve, status, warm
+from rag.cli import eval as evaluation
 
 app = typer.Typer(
     name="rag",
@@ -59,3 +60,8 @@ app.command("status", epilog=_example("rag status", "rag status --json"))(status
 app.command("doctor", epilog=_example("rag doctor"))(doctor.doctor)
 app.command("config", epilog=_example("rag config", "RAG_SERVER__PORT=9000 rag config --json"))(config.config)
 app.add_typer(bench.app, name="bench", epilog=_example("rag bench load"))
+app.add_typer(
+    evaluation.app,
+    name="eval",
+    epilog=_example("rag eval questions -c default", "rag eval compare before.json after.json"),
+)

@@ -1,21 +1,17 @@
 """`rag ask`: one question to the running service, through the official OpenAI client."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rag.cli.client import connected
 from rag.cli.options import ApiKey, AsJson, Config, DataDir, Url, in_utf8, load_settings
 from rag.cli.output import place, say, say_json
-from rag.cli.running import DEFAULT_URL, Target, is_local, target
+from rag.cli.running import target
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, OpenAI
-
-    from rag.errors import RagError
-
-_CONNECT_S = 10.0
+    from openai import OpenAI
 
 
 def ask(
@@ -36,7 +32,7 @@ def ask(
     The answer streams; then come its citations, each checked against the source.
     """
     settings = load_settings(data_dir, config).settings
-    with _client(target(settings, url=url, api_key=api_key), settings.server.request_timeout_s) as client:
+    with connected(target(settings, url=url, api_key=api_key), settings.server.request_timeout_s) as client:
         model = client.with_options(max_retries=0).models.list().data[0].id
         shown: Callable[[str], None] = (lambda _: None) if as_json else (lambda text: say(text, end=""))
         answer = _stream(client, model, question, collection, shown)
@@ -88,45 +84,3 @@ def _citation_line(citation: Mapping[str, Any]) -> str:
         return f"{marker} {document} (unsupported: the document does not say this)"
     quote = " ".join(citation["quote"].split())
     return f'{marker} {place(document, citation["anchor"] or {})} — "{quote}" ({citation["status"]})'
-
-
-@contextmanager
-def _client(service: Target, timeout_s: float) -> "Iterator[OpenAI]":
-    """A client of the service; what fails inside the block becomes an error of ours.
-
-    Raises:
-        RagError: the service is not there, or refuses.
-    """
-    import httpx2
-    import openai
-
-    from rag.errors import ConfigError, EngineError, EngineUnavailable
-
-    url = service.url
-    timeout = httpx2.Timeout(timeout_s, connect=_CONNECT_S)
-    try:
-        with httpx2.Client(trust_env=not is_local(url), timeout=timeout) as connection:
-            # Never without a key: the client would take OPENAI_API_KEY from the environment, which is not for us.
-            yield openai.OpenAI(base_url=f"{url}/v1", api_key=service.token, http_client=connection, timeout=timeout)
-    except httpx2.InvalidURL as error:
-        raise ConfigError(f"The URL {url!r} is none: {error}. Name one such as {DEFAULT_URL}.") from None
-    except (openai.APIConnectionError, httpx2.TransportError) as error:
-        cure = "Start one with `rag serve`, or name another with --url."
-        raise EngineUnavailable(f"No service answers at {url!r} ({error.__cause__ or error}). {cure}") from None
-    except openai.APIStatusError as error:
-        raise _refusal(error, url) from None
-    except (openai.APIError, IndexError, ValueError) as error:
-        raise EngineError(f"The service at {url!r} broke its answer off: {error}. Ask again.") from None
-
-
-def _refusal(error: "APIStatusError", url: str) -> "RagError":
-    from rag.errors import AskError, EngineError, EngineUnavailable, NotFound
-
-    body = error.body if isinstance(error.body, dict) else {}
-    message = str(body.get("message") or f"The service at {url!r} answered {error.status_code}. Is it prefixrag's?")
-    code = str(body["code"]) if body.get("code") else None
-    if error.status_code == 503:
-        return EngineUnavailable(message)
-    if error.status_code >= 500:
-        return EngineError(message)
-    return (NotFound if error.status_code == 404 else AskError)(message, code=code)

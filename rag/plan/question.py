@@ -125,10 +125,10 @@ def _choice(
 ) -> Choice:
     by_seq = {hit.chunk.seq: hit.chunk for hit in tail}
     fresh = [hit.chunk for hit in tail if hit.chunk.seq not in reused]
-    # The best belongs next to the question. Behind a prefix that costs no reuse; without one, sequences that begin
-    # with the best are found again more often (squad, cache of half the collection: 2 % of the time; replay, 2026-11).
-    if opening.prefix:
-        fresh.reverse()
+    # The best belongs next to the question. That costs 2 % of the time where there is no prefix, since sequences that
+    # begin with the best are found again more often (squad, cache of half the collection; replay, 2026-11), and it
+    # nearly doubles what a small model finds: with four passages 0.39 of 200 squad answers against 0.21 (SmolLM2-135M).
+    fresh.reverse()
     n_missing = opening.n_tokens - opening.n_cached
     n_new = n_missing + n_fixed + sum(n_tokens[chunk.seq] for chunk in fresh)
     n_cached = opening.n_cached + sum(n_tokens[seq] for seq in reused)

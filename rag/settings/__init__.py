@@ -1,6 +1,6 @@
 """Every setting, where its value came from, and one loader for all of them."""
 
-from rag.settings.loading import CONFIG_FILE, Loaded, Setting, Tree, known_variables, load
+from rag.settings.loading import CONFIG_FILE, Loaded, Setting, known_variables, load
 from rag.settings.tree import (
     CacheSettings,
     CitationsSettings,
@@ -16,6 +16,7 @@ from rag.settings.tree import (
     ServerSettings,
     Settings,
 )
+from rag.settings.trees import Tree
 
 __all__ = [
     "CONFIG_FILE",

@@ -1,28 +1,27 @@
 """Where each setting's value came from, and one loader for all of them.
 
-Precedence: defaults < `prefixrag.toml` in the working directory (or `--config FILE` / `RAG_CONFIG`) <
-environment (`RAG_SERVER__PORT=9000`: section and name joined by two underscores) < command line.
-Unknown names in the file and in the environment are errors. No other module reads the environment.
+Precedence: defaults < what is recommended for the model < `prefixrag.toml` in the working directory (or
+`--config FILE` / `RAG_CONFIG`) < environment (`RAG_SERVER__PORT=9000`: section and name joined by two underscores) < command
+line. Unknown names in the file and in the environment are errors. No other module reads the environment.
 """
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from rag.errors import ConfigError
+from rag.settings.recommended import recommended
 from rag.settings.tree import PREFIX, Section, Settings
+from rag.settings.trees import MISSING, Tree, merged_trees, value_at
 
 CONFIG_FILE = "prefixrag.toml"
 # Read by their own commands before or beside the settings tree.
 _OTHER_VARIABLES = {"RAG_CONFIG", "RAG_BENCH_DATA", "RAG_TEST_BROWSER"}
-
-Tree = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ class Loaded:
         for path, description in _leaves():
             source = "default"
             for name, tree in self.sources:
-                if _get(tree, path) is not _MISSING:
+                if value_at(tree, path) is not MISSING:
                     source = name
             yield Setting(
                 name=".".join(path),
@@ -73,14 +72,16 @@ def load(command_line: Tree | None = None, *, config: Path | None = None) -> Loa
     file = named or Path(CONFIG_FILE)
     _refuse_unknown_variables()
     environment = EnvSettingsSource(Settings)()
-    sources: tuple[tuple[str, Tree], ...] = (
+    given: tuple[tuple[str, Tree], ...] = (
         (str(file), _read_file(file, must_exist=named is not None)),
         ("environment", environment),
         ("command line", command_line or {}),
     )
     merged: dict[str, object] = {}
-    for _, tree in sources:
-        merged = _merge(merged, tree)
+    for _, tree in given:
+        merged = merged_trees(merged, tree)
+    sources = (("recommended for the model", recommended(merged)), *given)
+    merged = merged_trees(sources[0][1], merged)
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
@@ -122,7 +123,7 @@ def _explain(error: ValidationError, sources: tuple[tuple[str, Tree], ...]) -> s
     lines = []
     for detail in error.errors():
         path = tuple(str(part) for part in detail["loc"])
-        source = next((name for name, tree in reversed(sources) if _get(tree, path) is not _MISSING), "settings")
+        source = next((name for name, tree in reversed(sources) if value_at(tree, path) is not MISSING), "settings")
         if detail["type"] == "extra_forbidden":
             problem = "is not a setting"
         else:
@@ -139,25 +140,6 @@ def _leaves() -> Iterator[tuple[tuple[str, ...], str]]:
                 yield (name, inner), field.description or ""
         else:
             yield (name,), info.description or ""
-
-
-_MISSING: Annotated[object, "no such key"] = object()
-
-
-def _get(tree: object, path: tuple[str, ...]) -> object:
-    for part in path:
-        if not isinstance(tree, Mapping) or part not in tree:
-            return _MISSING
-        tree = tree[part]
-    return tree
-
-
-def _merge(weak: Tree, strong: Tree) -> dict[str, object]:
-    merged = dict(weak)
-    for name, value in strong.items():
-        old = merged.get(name)
-        merged[name] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _attribute(tree: object, path: tuple[str, ...]) -> object:

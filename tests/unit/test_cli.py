@@ -167,6 +167,18 @@ def test_an_unknown_setting_is_refused(
     assert "'RAG_SERVER__PROT'" in in_environment.err
 
 
+def test_the_embedded_model_has_defaults_that_anything_overrides(rag: Rag, monkeypatch: pytest.MonkeyPatch) -> None:
+    def top_k() -> tuple[int, str]:
+        found = {each["name"]: each for each in rag("config", "--json").json["settings"]}["retrieve.top_k"]
+        return found["value"], found["source"]
+
+    assert top_k() == (10, "default")  # the file names another model
+    monkeypatch.setenv("RAG_ENGINE__MODEL", "SmolLM2-135M-Instruct")
+    assert top_k() == (4, "recommended for the model")
+    monkeypatch.setenv("RAG_RETRIEVE__TOP_K", "7")
+    assert top_k() == (7, "environment")
+
+
 def test_a_second_ingest_embeds_nothing_and_loads_no_model(ingested: Path, place: Path) -> None:
     show = (
         "import sys, json; from rag.cli.frame import run; run(sys.argv[1:]);"

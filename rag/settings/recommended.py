@@ -1,0 +1,18 @@
+"""Settings that the embedded chat model does better with than with the defaults. Whatever anybody sets is stronger."""
+
+from collections.abc import Mapping
+
+from rag.settings.trees import Tree
+
+_EMBEDDED = "SmolLM2-135M-Instruct"
+# A model of this size loses the answer among passages: docs/quality.md. Without topics (prompt.topic_tokens = 0) it
+# finds more still, but then each question's passages are computed anew, which takes it a second on two cores.
+_FOR_EMBEDDED = {"retrieve": {"top_k": 4}}
+
+
+def recommended(given: Tree) -> Tree:
+    """The tree of settings for the model that the given settings name; empty for any but the embedded one."""
+    engine = given.get("engine", {})
+    if not isinstance(engine, Mapping) or engine.get("urls"):  # what others' engines serve is not known here
+        return {}
+    return _FOR_EMBEDDED if engine.get("model", _EMBEDDED) == _EMBEDDED else {}
