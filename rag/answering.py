@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rag.ask import Found, Piece
 from rag.choices import ChoiceReader
 from rag.cite import Statement
+from rag.quotes import QuoteReader
 from rag.types import Citation, Delta, Usage
 
 # What may be a marker is held back so long at most, and under the policy `drop` a marker that is not judged. An engine
@@ -35,7 +36,7 @@ class Answering:
     usage: as the engine reported it, by then. judged_s: the seconds that each statement took in the worker.
     """
 
-    def __init__(self, readers: Sequence[ChoiceReader], judge: Judging, executor: Executor) -> None:
+    def __init__(self, readers: Sequence[ChoiceReader | QuoteReader], judge: Judging, executor: Executor) -> None:
         """judge: blocks; it is called for one statement at a time, in their order, in a thread of `executor`."""
         self.usage: Usage | None = None
         self.judged_s: list[float] = []

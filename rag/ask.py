@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from rag.retrieve.filter import Filter
 from rag.types import (
@@ -67,6 +67,7 @@ class Ask:
     filter: Filter | None = None  # which documents the prompt may show; None: all
     min_score: float | None = None  # what scores less is not found; None: everything is
     citations: CitationPolicy | None = None  # None: the setting citations.policy
+    answer: Literal["text", "quotes"] = "text"  # quotes: of sentences of the documents alone
     wants_files: bool = False  # `Found` says which files the chunks are of
 
 
@@ -110,6 +111,8 @@ class Choice:
     calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[Logprob, ...] = ()  # of every token that the model wrote
     faults: tuple[Fault, ...] = ()  # of its citations and markers, in the order of the text
+    n_quotes_dropped: int = 0  # that no source has, word for word
+    no_answer: Literal["retrieval", "model"] | None = None  # who found that there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from rag.ask import Ask
 from rag.engine import Slot
 from rag.errors import ContextTooLong, CorpusError, EngineUnavailable, InvalidRequest
 from rag.plan import Choice, Dialogue, Plan, PlannedTurn, plan_conversation, read_dialogue
+from rag.quotes import Offer, offer
 from rag.recall import History, Recalled, recall, remember, turn_keys
 from rag.render import spoken
 from rag.rooms import Rooms
@@ -33,6 +34,27 @@ class Composed:
     why_cold: str = "cold"  # the reason, should the engine not hold what others share
     n_replaced: int = 0  # hits that gave way to near-tied ones
     n_turns_dropped: int = 0  # the oldest, for which there was no room
+    offer: Offer | None = None  # what an answer of quotes may quote
+    nothing: str = ""  # what is said where nothing answers; known where it may be needed
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the engine need not be asked."""
+        return bool(self.nothing) and self.offer is None
+
+
+def asks_documents_alone(ask: Ask, dialogue: Dialogue) -> bool:
+    """Whether nothing else could answer: earlier turns, instructions and tools are sources as well.
+
+    What a program reads, as JSON of a schema, must be of its shape even where there is no answer.
+    """
+    is_opening = len(dialogue.turns) == 1 and not dialogue.turns[0].results
+    return is_opening and not dialogue.application and not ask.tools and ask.sampling.response_format is None
+
+
+def with_offer(composed: Composed, question: str, hits: Sequence[Hit], rooms: Rooms) -> Composed:
+    """The same with what an answer of quotes may quote. Blocks."""
+    return replace(composed, offer=offer(hits, composed.prompt.shown), nothing=rooms.abstention.text(question))
 
 
 def dialogue_of(ask: Ask, rooms: Rooms) -> Dialogue:

@@ -34,6 +34,7 @@ _NEIGHBOURS = (
     "ur",
     "vi",
 )
+_UNKNOWN = "und"
 _MIN_CONFIDENCE = 0.5  # two words may be of any language
 
 
@@ -46,11 +47,21 @@ class Languages:
 
     def of(self, text: str) -> str:
         """The code of the language of `text`; English where there is doubt, or where it is none of them. Blocks."""
+        code = self._found(text)
+        return code if code in self._codes else DEFAULT
+
+    def agree(self, question: str, text: str) -> bool:
+        """Whether both may be of one language. Blocks."""
+        asked = self._found(question)
+        return asked is None or asked == self._found(text)
+
+    def _found(self, text: str) -> str | None:
+        """Any language, ours or not; None where there is doubt."""
         script = next((code for letters, code in _SCRIPTS if letters.search(text)), None)
         if script is not None:
-            return script if script in self._codes else DEFAULT
-        code, _ = self._identifier.classify(text)
-        return code if code in self._codes else DEFAULT
+            return script
+        code: str = self._identifier.classify(text)[0]
+        return None if code == _UNKNOWN else code
 
     @cached_property
     def _identifier(self) -> LanguageIdentifier:

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 from rag.applications import Steadiness
-from rag.ask import Report, Reuse
+from rag.ask import Choice, Report, Reuse
 from rag.compose import Composed
 from rag.engine import Ticket
 from rag.recall import History
@@ -44,6 +44,10 @@ def account(ticket: Ticket, composed: Composed, usage: Usage) -> Reuse:
 def count(report: Report, judged_s: Sequence[float], metrics: Metrics, tally: Tally) -> None:
     """Add an answer to the metrics, and to the tally of its collection. judged_s: what each statement took."""
     reuse, label = report.reuse, report.collection or ""
+    for choice in report.choices:
+        _count_choice(choice, label, metrics)
+    if not report.prompt.token_ids:
+        return  # the engine was not asked: there is nothing to reuse, and no first token
     if report.collection:
         tally.add(report.collection, reuse)
     metrics.prompt_tokens.labels(label).inc(reuse.prompt_tokens)
@@ -54,17 +58,22 @@ def count(report: Report, judged_s: Sequence[float], metrics: Metrics, tally: Ta
     metrics.replaced_hits.labels(label).inc(reuse.n_replaced)
     if reuse.miss_reason:
         metrics.misses.labels(label, reuse.miss_reason).inc()
-    for choice in report.choices:
-        for citation in choice.citations:
-            metrics.citations.labels(citation.status.value).inc()
-        for fault in choice.faults:
-            metrics.citation_problems.labels(fault.problem.value).inc()
     for seconds in judged_s:
         metrics.judge_s.observe(seconds)
     metrics.first_token_s.observe(report.timings_ms["first_token"] / 1000)
     for stage in _STAGES:
         if stage in report.timings_ms:
             metrics.stage_s.labels(stage).observe(report.timings_ms[stage] / 1000)
+
+
+def _count_choice(choice: Choice, label: str, metrics: Metrics) -> None:
+    if choice.no_answer:
+        metrics.no_answers.labels(label, choice.no_answer).inc()
+    for citation in choice.citations:
+        metrics.citations.labels(citation.status.value).inc()
+    for fault in choice.faults:
+        metrics.citation_problems.labels(fault.problem.value).inc()
+    metrics.quotes_dropped.inc(choice.n_quotes_dropped)
 
 
 def _by_segment(segments: Sequence[Segment], cached_tokens: int | None) -> tuple[tuple[Segment, int | None], ...]:

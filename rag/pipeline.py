@@ -5,20 +5,31 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
+from rag.abstain import marked, refused
 from rag.answering import Answering
 from rag.ask import Ask, Choice, Event, Found, Report
 from rag.choices import ChoiceReader
 from rag.cite import Judge
 from rag.clock import Clock
-from rag.compose import Composed, answer_tokens, compose, compose_plain, dialogue_of, recalled
+from rag.compose import (
+    Composed,
+    answer_tokens,
+    asks_documents_alone,
+    compose,
+    compose_plain,
+    dialogue_of,
+    recalled,
+    with_offer,
+)
 from rag.engine import Ticket
 from rag.errors import ContextTooLong, EngineError, EngineTimeout
 from rag.ledger import account, count
 from rag.plan import n_earlier_turns, without_oldest
+from rag.quotes import QuoteReader, QuoteStream
 from rag.rooms import Rooms, cache_salt
 from rag.sampling import sampling_of
 from rag.store import Generation
-from rag.types import ChunkId, Delta, Sampling, SourceFile, Usage
+from rag.types import ChunkId, Delta, Hit, Prompt, Sampling, SourceFile, Usage
 
 
 async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
@@ -34,16 +45,19 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
         with _pinned(ask, rooms) as generation:  # one index for the whole request
             salt = cache_salt(ask.group, generation, rooms)
             composed, found = await _fitting_prompt(ask, generation, salt, rooms, clock)
+            if generation and found and composed.is_refused:
+                for event in _refused(generation, found, composed, sampling.n, clock, rooms):
+                    yield event
+                return
+            if composed.offer:
+                sampling = replace(sampling, grammar=composed.offer.grammar)
             await ask.meter.reserve(len(composed.prompt.token_ids) + sampling.n * answer_tokens(ask, rooms))
             if generation:
                 rooms.groups.note(ask.group, generation.info.id)
             ticket = await rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot)
-            shown, policy = composed.prompt.shown, rooms.settings.citations.policy
-            readers = [
-                ChoiceReader(index, ask, shown, policy=policy, parser=rooms.settings.engine.tool_parser)
-                for index in range(ask.sampling.n)
-            ]
-            answering = Answering(readers, Judge(shown).citations, rooms.judges)
+            readers = _readers(ask, composed, rooms)
+            judge = rooms.abstention.spare(Judge(composed.prompt.shown).citations)
+            answering = Answering(readers, judge, rooms.judges)
             async with (
                 aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas,
                 aclosing(answering.events(deltas, found)) as events,
@@ -54,7 +68,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
                 if doubts := reader.doubts():
                     yield reader.append(await rooms.blocking(rooms.notes.note, reader.text, doubts))
             clock.add("cite", sum(answering.judged_s))
-            choices = [reader.choice() for reader in readers]
+            choices = [marked(reader.choice(), rooms.abstention.admits) for reader in readers]
             report = _report(generation, found, composed, ticket, choices, answering.usage, clock)
             count(report, answering.judged_s, rooms.metrics, rooms.tally)
             yield report
@@ -113,14 +127,39 @@ async def _prompt(
     if ask.min_score is not None:
         hits = [tuple(hit for hit in found if hit.score >= ask.min_score) for found in hits]
     clock.lap("retrieve")
+    question = dialogue.queries[-1]
+    if asks_documents_alone(ask, dialogue) and (
+        nothing := await rooms.blocking(rooms.abstention.refusal, question, hits[-1])
+    ):
+        composed = Composed(
+            prompt=Prompt(token_ids=(), segments=(), shown=(), layout=rooms.renderer.parts.layout), nothing=nothing
+        )
+        return composed, await _found(ask, question, hits[-1], composed, generation, rooms)
     await rooms.pool.some_ready(clock.wait_s())
     composed = await rooms.blocking(compose, ask, dialogue, before, hits, allowed, salt, generation, rooms)
+    if ask.answer == "quotes":
+        composed = await rooms.blocking(with_offer, composed, question, hits[-1], rooms)
+    found = await _found(ask, question, hits[-1], composed, generation, rooms)
+    clock.lap("compose")
+    return composed, found
+
+
+def _readers(ask: Ask, composed: Composed, rooms: Rooms) -> Sequence[ChoiceReader | QuoteReader]:
+    n, offer, settings = range(ask.sampling.n), composed.offer, rooms.settings
+    if offer:
+        return [QuoteReader(index, QuoteStream(offer, composed.nothing, admits=rooms.abstention.admits)) for index in n]
+    shown, policy, parser = composed.prompt.shown, settings.citations.policy, settings.engine.tool_parser
+    return [ChoiceReader(index, ask, shown, policy=policy, parser=parser) for index in n]
+
+
+async def _found(
+    ask: Ask, question: str, hits: tuple[Hit, ...], composed: Composed, generation: Generation, rooms: Rooms
+) -> Found:
     files: Mapping[ChunkId, SourceFile] = {}
     if ask.wants_files:
-        chunks = [hit.chunk for hit in hits[-1]] + [shown.chunk for shown in composed.prompt.shown]
+        chunks = [hit.chunk for hit in hits] + [shown.chunk for shown in composed.prompt.shown]
         files = await rooms.blocking(rooms.library.files_of, chunks, generation)
-    clock.lap("compose")
-    return composed, Found(query=dialogue.queries[-1], hits=hits[-1], files=files)
+    return Found(query=question, hits=hits, files=files)
 
 
 def _allowed(ask: Ask, generation: Generation, rooms: Rooms) -> frozenset[int] | None:
@@ -151,6 +190,28 @@ async def _deltas(
             if delta.text or delta.finish_reason:
                 clock.mark("first_token")
             yield delta
+
+
+def _refused(
+    generation: Generation, found: Found, composed: Composed, n_choices: int, clock: Clock, rooms: Rooms
+) -> Iterator[Event]:
+    """All events of an answer that the engine is not asked for."""
+    clock.mark("first_token")
+    clock.mark("total")
+    found, pieces, report = refused(
+        composed.nothing,
+        found,
+        n_choices=n_choices,
+        collection=generation.info.name,
+        generation=generation.number,
+        layout=composed.prompt.layout,
+        n_turns_dropped=composed.n_turns_dropped,
+        timings_ms=clock.timings_ms,
+    )
+    yield found
+    yield from pieces
+    count(report, (), rooms.metrics, rooms.tally)
+    yield report
 
 
 def _report(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from rag.abstain import Abstention
 from rag.applications import Applications
 from rag.auth import Salts, Signer
 from rag.embed import Batcher, Encoder
@@ -56,6 +57,7 @@ class Rooms:
     indexing: Indexing
     batcher: Batcher
     retriever: Retriever
+    abstention: Abstention
     renderer: Renderer
     passages: Passages
     prefixes: Prefixes
@@ -137,6 +139,11 @@ async def open_rooms(
             indexing=indexing,
             batcher=batcher,
             retriever=Retriever(batcher, executor),
+            abstention=Abstention(
+                is_on=settings.answers.no_answer == "auto",
+                min_evidence=settings.answers.min_evidence,
+                embedding=encoder.info.model,
+            ),
             renderer=renderer,
             passages=passages,
             prefixes=prefixes,

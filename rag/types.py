@@ -178,6 +178,7 @@ class Sampling:
     repetition_penalty: float | None = None
     logit_bias: dict[str, float] = field(default_factory=dict)
     response_format: dict[str, object] | None = None
+    grammar: str | None = None  # in EBNF, all that may be written; not beside a response format
     n: int = 1  # answers to the same prompt
     top_logprobs: int | None = None  # most likely tokens told at each position; None: no log probabilities
     bad_words: tuple[str, ...] = ()  # never written

@@ -24,6 +24,7 @@ PROMPT = {
     "rag.planner",
 }
 PATH = {
+    "rag.abstain",
     "rag.answering",
     "rag.applications",
     "rag.ask",
@@ -31,6 +32,7 @@ PATH = {
     "rag.clock",
     "rag.compose",
     "rag.ledger",
+    "rag.quotes",
     "rag.recall",
     "rag.rooms",
     "rag.sampling",
@@ -67,8 +69,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.cite": BASE,
     "rag.pdf": BASE,
     "rag.checking": BASE | {"rag.cite", "rag.embed", "rag.store"},
+    "rag.quotes": BASE | {"rag.ask", "rag.cite"},
+    "rag.abstain": BASE | {"rag.ask", "rag.cite", "rag.language"},
     "rag.tools": BASE,
-    "rag.answering": BASE | {"rag.ask", "rag.choices", "rag.cite"},
+    "rag.answering": BASE | {"rag.ask", "rag.choices", "rag.cite", "rag.quotes"},
     "rag.choices": BASE | {"rag.ask", "rag.cite", "rag.tools"},
     "rag.ask": BASE | {"rag.retrieve.filter"},
     "rag.clock": set(),
@@ -79,9 +83,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.rooms": LEAVES
     | DATA
     | PROMPT
-    | {"rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
+    | {"rag.abstain", "rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
     | {"rag.indexing", "rag.library", "rag.notes", "rag.pdf"},
-    "rag.compose": BASE | PROMPT | {"rag.applications", "rag.ask", "rag.recall", "rag.rooms", "rag.store"},
+    "rag.compose": BASE
+    | PROMPT
+    | {"rag.applications", "rag.ask", "rag.quotes", "rag.recall", "rag.rooms", "rag.store"},
     "rag.sampling": BASE | {"rag.ask", "rag.compose", "rag.rooms", "rag.tools"},
     "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.engine", "rag.rooms", "rag.telemetry"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
@@ -107,6 +113,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rag.bench": LEAVES
     | {
+        "rag.abstain",
         "rag.cite",
         "rag.planner",
         "rag.recall",
@@ -134,6 +141,7 @@ MAY_NOT_IMPORT = {
     "rag.plan": IMPURE,
     "rag.render": IMPURE,
     "rag.cite": IMPURE,
+    "rag.quotes": IMPURE,
     "rag.tools": IMPURE,
     "rag.retrieve.filter": IMPURE,
 }

@@ -65,6 +65,11 @@ async def _ask(body: ChatRequest, caller: Caller, rooms: Rooms, *, request_id: s
     if model.documents and body.rag.mode == "auto":
         name, param = body.rag.collection or header or "default", "rag.collection" if body.rag.collection else None
         collection = (await find_collection(name, caller, rooms, param=param)).id
+    sampling = body.sampling()
+    body.rag.check_answer(
+        documents=collection is not None,
+        others={"response_format": sampling.response_format is not None, "tools": bool(tools)},
+    )
     return Ask(
         messages=read_messages(body.messages),
         request_id=request_id,
@@ -74,7 +79,8 @@ async def _ask(body: ChatRequest, caller: Caller, rooms: Rooms, *, request_id: s
         top_k=body.rag.top_k,
         citations=body.rag.citations,
         filter=body.rag.document_filter(),
-        sampling=body.sampling(),
+        answer=body.rag.answer,
+        sampling=sampling,
         is_cut=rooms.settings.server.history_overflow == "truncate",
         tools=tools,
         tool_choice=tool_choice,

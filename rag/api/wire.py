@@ -69,6 +69,7 @@ def rag_json(report: Report, links: SourceLinks, *, context: bool) -> Json:
         "collection": report.collection,
         "generation": report.generation,
         "layout": report.prompt.layout,
+        "no_answer": all(choice.no_answer for choice in report.choices),
         "citations": [
             _citation_json(citation, index, links)
             for index, choice in enumerate(report.choices)
@@ -81,6 +82,8 @@ def rag_json(report: Report, links: SourceLinks, *, context: bool) -> Json:
             _fault_json(fault, index) for index, choice in enumerate(report.choices) for fault in choice.faults
         ],
     }
+    if n_quotes_dropped := sum(choice.n_quotes_dropped for choice in report.choices):
+        body["quotes_dropped"] = n_quotes_dropped
     if report.n_turns_dropped:
         body["turns_dropped"] = report.n_turns_dropped
     if context:

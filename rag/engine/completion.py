@@ -33,6 +33,7 @@ def completion_body(
         "repetition_penalty": sampling.repetition_penalty,
         "logit_bias": sampling.logit_bias or None,
         "response_format": sampling.response_format,
+        "structured_outputs": {"grammar": sampling.grammar} if sampling.grammar else None,
         "n": sampling.n if sampling.n > 1 else None,
         "logprobs": sampling.top_logprobs,
         # As ids they are exact: the text of half a character is not, and two tokens may have the same text.

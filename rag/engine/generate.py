@@ -20,7 +20,7 @@ _RECOMMENDED = (
     "frequency_penalty",
 )
 _PASSED = (*_RECOMMENDED, "max_tokens", "seed", "bad_words")
-_HERE = ("response_format", "special_tokens")  # one is passed by another name, one is the detokenizer's business
+_HERE = ("response_format", "grammar", "special_tokens")  # two have another name, one is the detokenizer's business
 _NOTHING = Sampling()
 
 
@@ -45,6 +45,8 @@ def generate_body(
     told = {name: getattr(sampling, name) for name in _PASSED if getattr(sampling, name) != ()}
     told |= {name: getattr(defaults, name) for name in _RECOMMENDED if told[name] is None}
     told["structured_outputs"] = _constraint(sampling.response_format) if sampling.response_format else None
+    if sampling.grammar:
+        told["structured_outputs"] = {"grammar": sampling.grammar}
     told["extra_args"] = {"kv_cache_report_mode": "full"} if report else None
     return {
         "model": model,

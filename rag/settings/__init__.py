@@ -2,6 +2,7 @@
 
 from rag.settings.loading import CONFIG_FILE, Loaded, Setting, known_variables, load
 from rag.settings.tree import (
+    AnswersSettings,
     CacheSettings,
     CitationsSettings,
     EmbeddingSettings,
@@ -20,6 +21,7 @@ from rag.settings.trees import Tree
 
 __all__ = [
     "CONFIG_FILE",
+    "AnswersSettings",
     "CacheSettings",
     "CitationsSettings",
     "EmbeddingSettings",

@@ -1,8 +1,9 @@
 """Where each setting's value came from, and one loader for all of them.
 
 Precedence: defaults < what is recommended for the model < `prefixrag.toml` in the working directory (or
-`--config FILE` / `RAG_CONFIG`) < environment (`RAG_SERVER__PORT=9000`: section and name joined by two underscores) < command
-line. Unknown names in the file and in the environment are errors. No other module reads the environment.
+`--config FILE` / `RAG_CONFIG`) < environment (`RAG_SERVER__PORT=9000`: section and name joined by two
+underscores) < command line. Unknown names in the file and in the environment are errors. No other module reads
+the environment.
 """
 
 import os

@@ -179,6 +179,23 @@ class CitationsSettings(Section):
     )
 
 
+class AnswersSettings(Section):
+    """When there is no answer."""
+
+    no_answer: Literal["auto", "off"] = Field(
+        "auto",
+        description="auto: a question that nothing found bears on is answered with that, without asking the model, and "
+        "what a model says of not knowing is marked so; off: the model always answers, and is not judged.",
+    )
+    min_evidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Evidence (see `rag bench no-answer`) below which nothing that was found answers; unset: what was "
+        "measured for the embedding model, and for others none.",
+    )
+
+
 class CacheSettings(Section):
     """Who may share the engine's keys and values."""
 
@@ -241,6 +258,7 @@ class Settings(BaseSettings):
     index: IndexSettings = IndexSettings()
     prompt: PromptSettings = PromptSettings()
     citations: CitationsSettings = CitationsSettings()
+    answers: AnswersSettings = AnswersSettings()
     cache: CacheSettings = CacheSettings()
     responses: ResponsesSettings = ResponsesSettings()
     models: ModelsSettings = ModelsSettings()

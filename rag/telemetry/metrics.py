@@ -63,6 +63,17 @@ class Metrics:
             ["problem"],
             registry=registry,
         )
+        self.no_answers = Counter(
+            "rag_no_answers",
+            "Answers that there is none, by who found so: retrieval, without asking the model, or the model.",
+            ["collection", "by"],
+            registry=registry,
+        )
+        self.quotes_dropped = Counter(
+            "rag_quotes_dropped",
+            "Lines of answers of quotes that were dropped because no source has them word for word.",
+            registry=registry,
+        )
         self.engine_up = Gauge("rag_engine_up", "1 while the engine is ready.", ["engine"], registry=registry)
         self.engine_restarts = Gauge(
             "rag_engine_restarts", "Restarts of the local engine.", ["engine"], registry=registry

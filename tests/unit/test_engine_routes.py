@@ -12,6 +12,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from rag.engine import Slot, VllmEngine, running_slots
+from rag.engine.completion import completion_body
 from rag.engine.generate import can_generate, generate_body
 from rag.engine.pool import EnginePool
 from rag.errors import EngineUnavailable
@@ -205,11 +206,19 @@ def test_what_needs_the_engines_text_or_its_checks_goes_to_completions(
 def test_a_field_that_this_route_does_not_know_of_goes_to_completions() -> None:
     known = {
         "max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty",
-        "repetition_penalty", "bad_words", "special_tokens",
+        "repetition_penalty", "bad_words", "special_tokens", "grammar",
     }  # fmt: skip
     for field in fields(Sampling):
         sampling = Sampling(**{field.name: object()})  # type: ignore[arg-type]
         assert can_generate(sampling) is (field.name in known), field.name
+
+
+def test_a_grammar_becomes_a_constraint_on_both_routes() -> None:
+    sampling = Sampling(grammar='root ::= "a"')
+    tokens = generate_body("m", (1,), sampling, defaults=Sampling(), salt="s", report=False)
+    text = completion_body("m", (1,), sampling, salt="s", report=False)
+    assert tokens["sampling_params"] == {"structured_outputs": {"grammar": 'root ::= "a"'}, "detokenize": False}
+    assert text["structured_outputs"] == {"grammar": 'root ::= "a"'}
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,15 @@ async def asked(
     tools = body.read_tools()
     search = tools.search if may_search(body.tool_choice) else None
     messages, items = await conversation(body, caller, rooms)
+    sampling, searched = body.sampling(), await _collection(body, tools, collection, caller, rooms)
+    body.rag.check_answer(
+        documents=searched is not None,
+        others={"text.format": sampling.response_format is not None, "tools": bool(tools.functions)},
+    )
     ask = Ask(
         messages=messages,
         request_id=request_id,
-        collection=await _collection(body, tools, collection, caller, rooms),
+        collection=searched,
         group=caller.group,
         meter=caller.meter,
         top_k=(search.max_num_results if search else None) or body.rag.top_k,
@@ -57,7 +62,8 @@ async def asked(
         filter=_filter(body, tools),
         min_score=search.min_score() if search else None,
         wants_files=True,
-        sampling=body.sampling(),
+        answer=body.rag.answer,
+        sampling=sampling,
         is_cut=(body.truncation or _TRUNCATION[rooms.settings.server.history_overflow]) == "auto",
         tools=tools.functions,
         tool_choice=body.read_choice(tools),

@@ -1,0 +1,67 @@
+"""How much of a question retrieval has found. Pure."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from rag.types import Hit
+
+# Evidence below which nothing that was found answers, by embedding model: the cosines of one say nothing of another's.
+# Source: `rag bench no-answer`, whose figures stand in docs/answers.md (2026-11).
+CALIBRATED = {"all-MiniLM-L6-v2": 0.30}
+
+_WORDS_SHARE = 0.3
+_BEST = 3  # hits whose words count
+_STEM_CHARS = 5  # of a word: endings differ between question and text
+_MIN_CHARS = 4  # shorter words say little, unless they have digits
+_MIN_KEYS = 2  # fewer are a greeting or thanks
+_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+_TOKEN = re.compile(rf"[{_UNSPACED}]+|[^\W_{_UNSPACED}]+")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+# Of English, whose questions are put with long small words. Other languages' stand in their documents anyway.
+_SMALL_WORDS = (
+    "about been could does from have into many much should than that their them then there they this today what when "
+    "where which whom whose will with would your "
+    # What is said to a service rather than asked of documents.
+    "documentation documents describe explain give hello help list overview please show summarise summarize summary "
+    "tell thank thanks topics"
+)
+_SMALL = frozenset(_SMALL_WORDS.split())
+
+
+def evidence(question: str, hits: Sequence[Hit]) -> float:
+    """How well the best of `hits` fit a question: 0 without hits, about 1 at most.
+
+    It is the cosine similarity of the best; or, where that is more, 0.7 of it and 0.3 of the share of the question's
+    words that the three best have. So words can only speak for a question: one in another language than the documents'
+    has none in common with them.
+    """
+    if not hits:
+        return 0.0
+    cosine = hits[0].score
+    keys = _keys(question)
+    if not keys:
+        return cosine
+    found = _plain("\n".join(f"{hit.chunk.title}\n{hit.chunk.text}" for hit in hits[:_BEST]))
+    share = sum(key in found for key in keys) / len(keys)
+    return max(cosine, (1 - _WORDS_SHARE) * cosine + _WORDS_SHARE * share)
+
+
+def is_question_of_facts(text: str) -> bool:
+    """Whether `text` names something that documents could be asked about; greetings and thanks do not."""
+    return len(_keys(text)) >= _MIN_KEYS
+
+
+def _keys(question: str) -> frozenset[str]:
+    """What a question is about: beginnings of its words; of scripts without spaces, pairs of characters."""
+    keys: set[str] = set()
+    for token in _TOKEN.findall(_plain(question)):
+        if _IS_UNSPACED.match(token):
+            keys.update(token[at : at + 2] for at in range(max(1, len(token) - 1)))
+        elif any(char.isdecimal() for char in token) or (len(token) >= _MIN_CHARS and token not in _SMALL):
+            keys.add(token[:_STEM_CHARS])
+    return frozenset(keys)
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
