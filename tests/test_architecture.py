@@ -107,9 +107,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.bench": LEAVES
     | {"rag.planner", "rag.recall", "rag.plan", "rag.render", "rag.renderer", "rag.engine", "rag.embed", "rag.models"},
     "rag.bench.sizes": LEAVES | {"rag.bench", "rag.embed", "rag.store"},
+    "rag.bench.search": LEAVES | {"rag.bench", "rag.embed", "rag.retrieve", "rag.store"},
     "rag.bench.encoder_service": LEAVES | {"rag.api", "rag.engine", "rag.rooms", "ingest"},
     "rag.demo": BASE | {"rag.bench"},
-    "rag.cli": LEAVES | DATA | PROMPT | PATH | {"rag", "rag.api", "rag.auth", "rag.bench", "rag.demo", "ingest"},
+    "rag.cli": LEAVES
+    | DATA
+    | PROMPT
+    | PATH
+    | {"rag", "rag.api", "rag.auth", "rag.bench", "rag.bench.search", "rag.demo", "ingest"},
     "ingest": LEAVES | {"rag.store", "rag.embed", "rag.indexing"},
 }
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rag.cli import bench_search
 from rag.cli.options import ApiKey, AsJson, Config, DataDir, load_settings
 from rag.cli.output import note, say, say_json
 
@@ -110,6 +111,9 @@ def embeddings(
     say(f"service        {result.service_per_s:7.1f} texts/s   {result.n_callers} callers of one text each")
     say(f"ratio          {result.ratio:7.2f}           (median of {rounds} rounds side by side)")
     say(f"a caller waits p50 {result.p50_ms:.0f} ms   p95 {result.p95_ms:.0f} ms")
+
+
+app.command("search", epilog=bench_search.EXAMPLE)(bench_search.search)
 
 
 @app.command("reuse", epilog=_REUSE_EXAMPLE)
