@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 # What the cosine counts; the rest is for words. Chosen among 0.7, 0.75 and 0.8 on one half of the questions of nine
-# sets; docs/retrieval.md has the other half. Reciprocal ranks lost up to 0.09 nDCG where one ranking is much the better.
+# sets; docs/retrieval.md has the other. Reciprocal ranks lost up to 0.09 nDCG where one ranking is much the better.
 COSINE_WEIGHT = 0.7
 
 
