@@ -178,7 +178,7 @@ def make_encoder(settings: Settings, *, n_threads: int | None = None) -> Encoder
 
 def make_reranker(settings: RetrieveSettings) -> Reranker | None:
     """The re-ranker that the settings name, loaded; None where they name none."""
-    return Reranker(settings.reranker, n_read=settings.reranked) if settings.reranker else None
+    return Reranker(settings.reranker) if settings.reranker else None
 
 
 def _encoder_threads(engines: EnginePool) -> int | None:

@@ -7,12 +7,13 @@ from rag.errors import ConfigError
 from rag.types import Chunk
 
 _BATCH = 16
+_READ = 30  # hits of a question
 
 
 class Reranker:
     """Puts the best hits in a better order. Any thread may call; one at a time computes."""
 
-    def __init__(self, source: str, *, n_read: int, device: str | None = None) -> None:
+    def __init__(self, source: str, *, n_read: int = _READ, device: str | None = None) -> None:
         """Load a sentence-transformers CrossEncoder from a folder or a hub name.
 
         n_read: of each question's hits, how many are read. device: None: the fastest that is there.
