@@ -75,7 +75,7 @@ def _show(arms: "Sequence[Arm]") -> None:
 
 def _show_size(size: "SizeResult") -> None:
     say(f"{size.n_chunks} chunks, {size.n_questions} questions")
-    say(f"published in {size.publish_s:.1f} s")
+    say(f"published in {size.publish_s:.1f} s, {size.words_s:.1f} s of that for words")
     say(f"words {size.words_mb:.0f} MB, catalog {size.catalog_mb:.0f} MB")
     for name, p50_ms in size.p50_ms.items():
         say(f"{name:<15} p50 {p50_ms:6.2f} ms   p95 {size.p95_ms[name]:6.2f} ms")

@@ -15,7 +15,7 @@ Found = tuple[tuple[int, float], ...]  # pairs of chunk number and BM25, best fi
 # of all words (0.873, 0.872); that of words alone fell from 0.827 to 0.799 (2026-11).
 _ENTRIES = 3_000
 # The rarest word may be this many times over that, alone; all words of a question may be frequent.
-_ALONE = 4
+_ALONE = 2
 _TERMS = 64  # of one question, the rarest
 _CHARS = 4_000  # of one question that are read
 _REMEMBERED = 100_000  # words whose number of entries is kept
