@@ -30,8 +30,8 @@ from rag.planner import Planner
 from rag.prefixes import Prefixes
 from rag.render import Renderer
 from rag.renderer import default_sampling, make_renderer
-from rag.retrieve import Retriever
-from rag.settings import Settings
+from rag.retrieve import Reranker, Retriever
+from rag.settings import RetrieveSettings, Settings
 from rag.store import CollectionInfo, Generation, ResponseStore, Shelf, Store, TokenStore, TurnStore
 from rag.tally import Tally
 from rag.telemetry import Metrics
@@ -138,7 +138,12 @@ async def open_rooms(
             library=library,
             indexing=indexing,
             batcher=batcher,
-            retriever=Retriever(batcher, executor),
+            retriever=Retriever(
+                batcher,
+                executor,
+                mode=settings.retrieve.mode,
+                reranker=await asyncio.to_thread(make_reranker, settings.retrieve),
+            ),
             abstention=Abstention(
                 is_on=settings.answers.no_answer == "auto",
                 min_evidence=settings.answers.min_evidence,
@@ -176,6 +181,11 @@ async def open_rooms(
 def make_encoder(settings: Settings, *, n_threads: int | None = None) -> Encoder:
     """The encoder that the settings name, loaded. n_threads: as of `SentenceEncoder`."""
     return load_encoder(settings.embedding, n_threads=n_threads)
+
+
+def make_reranker(settings: RetrieveSettings) -> Reranker | None:
+    """The re-ranker that the settings name, loaded; None where they name none."""
+    return Reranker(settings.reranker) if settings.reranker else None
 
 
 def _encoder_threads(engines: EnginePool) -> int | None:

@@ -60,7 +60,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A chunk that retrieval found. `rank` starts at 1; `score` is the cosine similarity."""
+    """A chunk that retrieval found. `rank` starts at 1; `score`, at most 1, falls with it (`rag.retrieve.fuse`)."""
 
     chunk: Chunk
     score: float

@@ -58,7 +58,7 @@ def call_delta_json(delta: CallDelta) -> Json:
 
 
 def score_json(score: float) -> float:
-    """A cosine similarity as OpenAI's scores are, which have no negative half."""
+    """A score as OpenAI's scores are, which have no negative half."""
     return round(min(max(score, 0.0), 1.0), 6)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rag.cli import bench_search
 from rag.cli.options import ApiKey, AsJson, Config, DataDir, load_settings
 from rag.cli.output import note, say, say_json
 
@@ -186,6 +187,9 @@ def no_answer(
         return
     for line in table(result):
         say(line)
+
+
+app.command("search", epilog=bench_search.EXAMPLE)(bench_search.search)
 
 
 @app.command("reuse", epilog=_REUSE_EXAMPLE)

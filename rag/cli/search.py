@@ -40,9 +40,9 @@ def search(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the chunks nearest in meaning, without a chat model.
+    """Find the chunks that fit best, by meaning and by words, without a chat model.
 
-    The score is the cosine similarity.
+    The score, at most 1, is made of the cosine similarity and of how well the words fit: docs/retrieval.md.
     """
     if (query is None) == (queries is None):
         raise typer.BadParameter("give either QUERY or --queries FILE")
@@ -113,15 +113,20 @@ def _hits(
 
     from rag.embed import Batcher
     from rag.retrieve import Retriever
+    from rag.rooms import make_reranker
 
     async def find() -> "list[tuple[Hit, ...]]":
         batcher = Batcher(encoder, batch_tokens=settings.embedding.batch_tokens, max_queue=len(texts))
         try:
             with ThreadPoolExecutor(1) as executor:
-                return await Retriever(batcher, executor).search(texts, generation, top_k=k)
+                retriever = Retriever(batcher, executor, mode=settings.retrieve.mode, reranker=reranker)
+                # Each alone: together they would be a conversation.
+                searches = [retriever.search([text], generation, top_k=k) for text in texts]
+                return [hits for (hits,) in await asyncio.gather(*searches)]
         finally:
             await batcher.close()
 
+    reranker = make_reranker(settings.retrieve)
     return asyncio.run(find())
 
 

@@ -21,7 +21,7 @@ class FakeEncoder:
     def __init__(self, model: str = FAKE_MODEL, *, shorter_dimensions: Sequence[int] = ()) -> None:
         """Give it another name to stand for another model, and lengths to stand for one that was trained for them."""
         self._info = EmbeddingInfo(model=model, dimensions=_DIMENSIONS, dtype="float32")
-        self._tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))  # noqa: S106 - not a password
+        self._tokenizer = Tokenizer(models.WordLevel({"[WORD]": 0}, unk_token="[WORD]"))  # noqa: S106 - not a password
         self._tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         self._shorter_dimensions = tuple(shorter_dimensions)
         self.n_encoded = 0

@@ -135,8 +135,10 @@ class RetrieveSettings(Section):
     """Which chunks a question gets."""
 
     top_k: int = Field(10, ge=1, le=1000, description="Chunks retrieved for a question.")
+    mode: Literal["hybrid", "dense", "lexical"] = Field("hybrid", description="By meaning and words, or by one alone.")
+    reranker: str | None = Field(None, description="A CrossEncoder that orders the best hits anew, a folder or a name.")
     keep_ratio: float = Field(
-        0.7, ge=0, le=1, description="Share of the best score below which a retrieved chunk is left out; 0 keeps all."
+        0.6, ge=0, le=1, description="Share of the best score below which a retrieved chunk is left out; 0 keeps all."
     )
 
 

@@ -20,6 +20,7 @@ from rag.store.rules import Rules
 from rag.store.schema import text_key
 from rag.store.spool import Spool, remove_spools
 from rag.store.vectors import Vectors, write_index
+from rag.store.words import has_words, write_words
 from rag.types import CollectionId, EmbeddingInfo
 
 _BATCH = 65_536
@@ -47,10 +48,12 @@ class Draft:
         self._number = (last.generation if last else 0) + 1
         self._path = folder.generations / f".tmp-{self._number}"
         self._changed = False
+        self._source = folder.generation(last.generation) if last else None
         with _disk_errors(folder):
             self._remove_leftovers()
             self._spool = Spool(folder.path, embedding)
-            self._base = Base(folder.generation(last.generation) if last else None, self._path)
+            self._base = Base(self._source, self._path)
+            self._lacks_words = self._source is not None and not has_words(self._source)
         self._connection = self._base.connection
         self._next = self._first_new = self._base.n_seqs
         # Of each new chunk the number that it takes its vector from: of a published chunk, or ~row of the spool.
@@ -168,7 +171,8 @@ class Draft:
             NotFound: the collection was deleted meanwhile.
         """
         self._check_deleted()
-        if not self._changed and not (though_empty and self._last is None):
+        is_due = self._changed or self._lacks_words or (though_empty and self._last is None)
+        if not is_due:
             remove_spools(self._folder.path)
             return self._last.generation if self._last else 0
         with _disk_errors(self._folder):
@@ -179,9 +183,10 @@ class Draft:
             connection.close()
             self._base.remove()
             sync(self._path / CATALOG)
+            words = write_words(self._path, self._source)
             write_manifest(
                 self._path,
-                files=(CATALOG, *names),
+                files=(CATALOG, *names, words),
                 number=self._number,
                 documents=documents,
                 chunks=chunks,

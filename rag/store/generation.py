@@ -10,6 +10,7 @@ from rag.store.catalog import Known, Listed
 from rag.store.info import CATALOG, CollectionInfo, damaged, verify_files
 from rag.store.layout import Folder
 from rag.store.vectors import Vectors, open_index
+from rag.store.words import open_words
 from rag.types import Chunk, ChunkId, FileId
 
 
@@ -40,6 +41,7 @@ class Generation:
             self._connection.close()
             raise newer_schema(path / CATALOG, found)
         schema.see_as_new(self._connection)
+        self._words = open_words(path)
 
     @property
     def n_vectors(self) -> int:
@@ -52,6 +54,20 @@ class Generation:
         vector: float32 of shape (dimensions,), length 1. allowed: the chunks that may be found; None: all.
         """
         return self._index.search(vector, k, allowed)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether it can be searched by words. What an older version published cannot, until the next ingest."""
+        return self._words is not None
+
+    def search_words(
+        self, text: str, k: int, allowed: frozenset[int] | None = None, *, share: float = 1.0
+    ) -> tuple[tuple[int, float], ...]:
+        """Up to `k` pairs of chunk number and BM25 of the words of `text`, best first.
+
+        Nothing in `text` is an operator. allowed: the chunks that may be found; None: all. share: of the usual effort.
+        """
+        return self._words.search(text, k, allowed, share=share) if self._words else ()
 
     def vectors(self, seqs: Sequence[int]) -> Vectors:
         """The vectors of these chunks, float32 of shape (n, dimensions), in the order asked."""
@@ -162,3 +178,5 @@ class Generation:
         """Nothing; the files are closed."""
         with self._lock:
             self._connection.close()
+        if self._words:
+            self._words.close()

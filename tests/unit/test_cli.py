@@ -272,6 +272,15 @@ def test_search_prints_hits(rag: Rag, place: Path) -> None:
     assert rag("search", text, "-k", "1").out == f"  1. 1.000  notes.txt, line 1\n     {text}\n"
 
 
+def test_each_query_of_a_file_is_searched_for_itself(rag: Rag, place: Path) -> None:
+    texts = ["The office has a red door.", "How are refunds paid?"]
+    (place / "two.jsonl").write_text("".join(json.dumps({"id": text, "query": text}) + "\n" for text in texts))
+
+    together = list(map(json.loads, rag("search", "--queries", "two.jsonl").out.splitlines()))
+
+    assert together == [{"id": text, **rag("search", text, "--json").json} for text in texts]
+
+
 def test_search_refuses_vectors_of_another_model(rag: Rag, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAG_EMBEDDING__MODEL", "other")
     done = rag("search", "x")

@@ -166,7 +166,8 @@ class Search(_Body):
     )
     max_num_results: StrictInt = Field(10, ge=1, le=50, description="Passages; there are no further pages.")
     ranking_options: RankingOptions = Field(
-        RankingOptions(), description="There is one ranker, whatever its name; scores are cosine similarities."
+        RankingOptions(),
+        description="There is one ranker, whatever its name; its scores, 0 to 1, are those of `rag search`.",
     )
     rewrite_query: bool = Field(False, description="Queries are searched as they are.", json_schema_extra=ACCEPTED)
 

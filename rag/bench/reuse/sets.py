@@ -26,6 +26,7 @@ class Question:
 
     dialogue: Dialogue
     gold: frozenset[int]  # empty where nobody judged, or nothing answers
+    id: str = ""  # of its row, where it has one
     conversation: str | None = None  # questions of one conversation extend each other
 
 
@@ -38,8 +39,10 @@ class QuestionSet:
     questions: tuple[Question, ...]  # of one conversation in the order of its turns
 
 
-def read_set(name: str, folder: Path) -> QuestionSet:
+def read_set(name: str, folder: Path, *, only_judged: bool = False) -> QuestionSet:
     """The set that `name` means below `folder`.
+
+    only_judged: the questions that `qrels.tsv` judges, each with the user's turns before it, instead of conversations.
 
     Raises:
         ConfigError: there is no such set, or a file of it is missing or no JSON.
@@ -51,7 +54,7 @@ def read_set(name: str, folder: Path) -> QuestionSet:
     chunks = tuple(_chunk(seq, row) for seq, row in enumerate(rows))
     seqs = {str(chunk.id): chunk.seq for chunk in chunks}
     place, part = places[0]
-    talks = _file(place, "conversations")
+    talks = None if only_judged else _file(place, "conversations")
     questions = _conversations(talks, part, seqs) if talks else _questions(place, part, seqs)
     if not chunks or not questions:
         raise ConfigError(f"The set {name!r} has {len(chunks)} passages and {len(questions)} questions. Name another.")
@@ -118,7 +121,11 @@ def _questions(place: Path, part: str | None, seqs: Mapping[str, int]) -> tuple[
         if int(score) > 0 and passage in seqs:
             gold[query].add(seqs[passage])
     return tuple(
-        Question(dialogue=Dialogue("", (Turn(row["text"]),)), gold=frozenset(gold[row["_id"]]))
+        Question(
+            dialogue=Dialogue("", tuple(map(Turn, row.get("user_turns") or [row["text"]]))),
+            gold=frozenset(gold[row["_id"]]),
+            id=row["_id"],
+        )
         for row in _part_of(_rows(queries), part)
     )
 

@@ -29,6 +29,10 @@ class VectorFiles:
         """A row for each chunk, of its title and text as retrieval sees them."""
         return self._get("documents", [f"{chunk.title}\n{chunk.text}".strip() for chunk in chunks])
 
+    def texts(self, chunks: Sequence[Chunk]) -> Vectors:
+        """A row for each chunk, of its text alone, as `rag ingest` embeds it."""
+        return self._get("documents", [chunk.text for chunk in chunks])
+
     def queries(self, texts: Sequence[str]) -> Vectors:
         """A row for each text that searches."""
         return self._get("queries", texts)

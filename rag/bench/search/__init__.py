@@ -1,0 +1,1 @@
+"""`rag bench search`: what is found by meaning, by words and by both, and what it costs."""
