@@ -9,7 +9,6 @@ from rag.abstain import marked, refused
 from rag.answering import Answering
 from rag.ask import Ask, Choice, Event, Found, Report
 from rag.choices import ChoiceReader
-from rag.cite import Judge
 from rag.clock import Clock
 from rag.compose import (
     Composed,
@@ -56,7 +55,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
                 rooms.groups.note(ask.group, generation.info.id)
             ticket = await rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot)
             readers = _readers(ask, composed, rooms)
-            judge = rooms.abstention.spare(Judge(composed.prompt.shown).citations)
+            judge = rooms.abstention.spare(rooms.checking.judge(composed.prompt.shown, generation).citations)
             answering = Answering(readers, judge, rooms.judges)
             async with (
                 aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas,

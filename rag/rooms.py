@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 from rag.abstain import Abstention
 from rag.applications import Applications
 from rag.auth import Salts, Signer
+from rag.checking import Checking
 from rag.embed import Batcher, Encoder
 from rag.embed.borrowed import BorrowedEncoder
 from rag.embed.load import load_encoder
@@ -58,6 +59,7 @@ class Rooms:
     batcher: Batcher
     retriever: Retriever
     abstention: Abstention
+    checking: Checking
     renderer: Renderer
     passages: Passages
     prefixes: Prefixes
@@ -144,6 +146,7 @@ async def open_rooms(
                 mode=settings.retrieve.mode,
                 reranker=await asyncio.to_thread(make_reranker, settings.retrieve),
             ),
+            checking=Checking(batcher, asyncio.get_running_loop()),
             abstention=Abstention(
                 is_on=settings.answers.no_answer == "auto",
                 min_evidence=settings.answers.min_evidence,

@@ -84,7 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | DATA
     | PROMPT
     | {"rag.abstain", "rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
-    | {"rag.indexing", "rag.library", "rag.notes", "rag.pdf"},
+    | {"rag.checking", "rag.indexing", "rag.library", "rag.notes", "rag.pdf"},
     "rag.compose": BASE
     | PROMPT
     | {"rag.applications", "rag.ask", "rag.quotes", "rag.recall", "rag.rooms", "rag.store"},

@@ -9,6 +9,7 @@ import numpy as np
 from rag.checking import KeptVectors, around
 from rag.cite.judge import Judge, Statement
 from rag.embed.base import Vectors
+from rag.errors import Overloaded
 from rag.store import Document, EmbeddingInfo, NewChunk, Store
 from rag.types import Anchor, Placed, Shown, Status
 
@@ -64,3 +65,18 @@ def test_a_kept_vector_is_not_computed_again_and_the_oldest_go() -> None:
     assert kept(["bb", "ccc"]).tolist() == [[2.0], [3.0]]
     assert kept(["bb", "a"]).tolist() == [[2.0], [1.0]]
     assert asked == [["a", "bb"], ["ccc"], ["a"]]
+
+
+def test_an_encoder_without_time_finds_nothing_similar_and_is_asked_again() -> None:
+    is_busy = True
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        if is_busy:
+            raise Overloaded("busy")
+        return np.ones((len(texts), 4), np.float32)
+
+    kept = KeptVectors(encode)
+    vectors = kept(["one", "two"])
+    assert not (vectors[1:] @ vectors[0]).any()
+    is_busy = False
+    assert kept(["one", "two"]).shape == (2, 4)
