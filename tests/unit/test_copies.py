@@ -285,7 +285,7 @@ def test_what_does_not_fit_together_is_named(data_dir: Path, damage: str) -> Non
     connection.close()
     write_manifest(
         folder,
-        files=("catalog.db", "vectors.faiss"),
+        files=("catalog.db", "vectors.faiss", "words.db"),
         number=1,
         documents=2,
         chunks=4,
