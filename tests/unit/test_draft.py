@@ -152,6 +152,7 @@ def test_a_catalog_of_an_older_version_is_read_and_carried_on(store: Store, tmp_
         "catalog.db",
         "generation.json",
         "vectors.faiss",
+        "words.db",
     ]
     older.close()
 
