@@ -65,6 +65,7 @@ class Hit:
     chunk: Chunk
     score: float
     rank: int
+    cosine: float | None = None  # of the question's vector and the chunk's; None: it is the score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,8 @@ def evidence(question: str, hits: Sequence[Hit]) -> float:
     """
     if not hits:
         return 0.0
-    cosine = hits[0].score
+    # The best in meaning need not come first: words order hits too.
+    cosine = max(hit.score if hit.cosine is None else hit.cosine for hit in hits)
     keys = _keys(question)
     if not keys:
         return cosine

@@ -51,8 +51,11 @@ def find(
         n *= 4
     if reranker:
         chunks = reranker.rerank(meant.texts[0][0], chunks)
+    best = chunks[:top_k]
+    cosines = (generation.vectors([chunk.seq for chunk, _ in best]) @ meant.vector).tolist()
     return tuple(
-        Hit(chunk=chunk, score=score, rank=rank) for rank, (chunk, score) in enumerate(chunks[:top_k], start=1)
+        Hit(chunk=chunk, score=score, rank=rank, cosine=cosine)
+        for rank, ((chunk, score), cosine) in enumerate(zip(best, cosines, strict=True), start=1)
     )
 
 

@@ -56,6 +56,11 @@ class Generation:
         return self._index.search(vector, k, allowed)
 
     @property
+    def n_chunks_by_words(self) -> int | None:
+        """How many chunks the index of words has; as many as there are, unless a file is damaged. None: no index."""
+        return self._words.n_chunks if self._words else None
+
+    @property
     def has_words(self) -> bool:
         """Whether it can be searched by words. What an older version published cannot, until the next ingest."""
         return self._words is not None

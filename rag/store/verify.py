@@ -74,6 +74,9 @@ def _vectors(generation: Generation) -> Iterator[Problem]:
     place = f"vectors of generation {info.generation}"
     if generation.n_vectors != info.chunks:
         yield Problem(place=place, what=f"There are {generation.n_vectors} vectors for {info.chunks} chunks.")
+    if generation.n_chunks_by_words not in (None, info.chunks):
+        what = f"It has {generation.n_chunks_by_words} of {info.chunks} chunks."
+        yield Problem(place=f"index of words of generation {info.generation}", what=what)
     seqs = [chunk.seq for chunk in generation.ordered_chunks()]
     for first in range(0, len(seqs), _BATCH):
         part = seqs[first : first + _BATCH]

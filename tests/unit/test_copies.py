@@ -274,6 +274,21 @@ DAMAGES = {
 }
 
 
+def test_an_index_of_words_that_lacks_chunks_is_named(data_dir: Path) -> None:
+    folder = generation_of(data_dir)
+    before = json.loads((folder / "generation.json").read_text())
+    connection = sqlite3.connect(folder / "words.db")
+    connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    connection.commit()
+    connection.close()
+    content = (folder / "words.db").read_bytes()
+    before["files"]["words.db"] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "generation.json").write_text(json.dumps(before))
+
+    (problem,) = Copies(data_dir).verify("default")
+    assert problem.what == "It has 0 of 4 chunks."
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_does_not_fit_together_is_named(data_dir: Path, damage: str) -> None:
     """Damage whose checksums are right: as a fault of ours would make it."""

@@ -65,6 +65,12 @@ class WordIndex:
             ).fetchall()
         return tuple(found) if allowed is None else tuple([pair for pair in found if pair[0] in allowed][:k])
 
+    @property
+    def n_chunks(self) -> int:
+        """How many chunks it has."""
+        with self._lock:
+            return int(self._connection.execute("SELECT count(*) FROM words_docsize").fetchone()[0])
+
     def close(self) -> None:
         """Nothing; the file is closed."""
         with self._lock:
