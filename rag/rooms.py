@@ -122,7 +122,7 @@ async def open_rooms(
         indexing.start()
         # A remote engine says itself which model it serves; its weights may have another path there than here.
         source = engine.source if settings.engine.urls else settings.engine.model
-        renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir)
+        renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir, settings.prompt)
         engines.learn(renderer.tokenizer.backend, await asyncio.to_thread(default_sampling, source, settings.data_dir))
         passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
         stack.callback(passages.close)

@@ -40,7 +40,7 @@ def planner(
     from rag.renderer import make_renderer
 
     settings = load_settings(data_dir, config).settings
-    renderer = make_renderer(settings.engine.model, settings.data_dir)
+    renderer = make_renderer(settings.engine.model, settings.data_dir, settings.prompt)
     result = bench_planner(renderer, n_chunks=chunks, n_sequences=sequences, n_plans=plans)
     if as_json:
         say_json(result.as_dict())

@@ -187,7 +187,7 @@ def _store_tokens(store: "Store", collection: str, group: str | None, settings: 
     from rag.store import TokenStore
 
     try:
-        renderer = make_renderer(settings.engine.model, settings.data_dir)
+        renderer = make_renderer(settings.engine.model, settings.data_dir, settings.prompt)
         passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
         try:
             with store.pin(collection, group) as generation:

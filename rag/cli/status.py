@@ -95,7 +95,7 @@ def _described(store: "Store", ids: list[str], settings: "Settings") -> list[Jso
     from rag.rooms import describe_collection, prefix_limits
     from rag.store import TokenStore
 
-    renderer = make_renderer(settings.engine.model, settings.data_dir)
+    renderer = make_renderer(settings.engine.model, settings.data_dir, settings.prompt)
     passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
     prefixes = Prefixes(passages, settings.data_dir, prefix_limits(settings, None), freezes=False)
     facts: list[Json] = []

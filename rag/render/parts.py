@@ -33,6 +33,10 @@ class Parts:
         """The client's own system message. It stands behind the shared prefix, or nobody could share that."""
         return self.templates["application.j2"].render(text=text)
 
+    def pointers(self, sentences: Sequence[tuple[int, str]]) -> str:
+        """Sentences of the passages, each with its passage's number, as they stand behind the question."""
+        return self.templates["pointers.j2"].render(sentences=sentences)
+
     def results(self, text: str) -> str:
         """What tools gave, as it stands behind the passages."""
         return self.templates["results.j2"].render(text=text)

@@ -1,17 +1,19 @@
 """A plan as token ids: stored token arrays, joined."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from rag.plan import Plan
 from rag.render.parts import Parts
+from rag.render.pointing import pointed_out
 from rag.render.spoken import split_tags
 from rag.render.template import ChatTemplate
 from rag.render.tokenizer import ChatTokenizer
 from rag.types import Chunk, Message, Placed, Prompt, Role, Segment, Shown, Tokens
 
 _LONGEST = 999  # a label of three digits is the longest usual
+_POINTER_TOKENS = 120  # that a sentence which is pointed out may take with its label
 
 
 class Renderer:
@@ -21,11 +23,17 @@ class Renderer:
     nothing behind it: two consecutive turns of a conversation extend one prefix.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer, template: ChatTemplate, parts: Parts) -> None:
-        """Join a model's tokenizer and template with the words of a layout."""
+    def __init__(
+        self, tokenizer: ChatTokenizer, template: ChatTemplate, parts: Parts, *, n_pointed_out: int = 0
+    ) -> None:
+        """Join a model's tokenizer and template with the words of a layout.
+
+        n_pointed_out: sentences of the passages that are repeated behind each question, for small models.
+        """
         self.tokenizer = tokenizer
         self.parts = parts
         self._template = template
+        self._n_pointed_out = n_pointed_out
         self._encode = lru_cache(maxsize=4096)(self._encoded)
         self.label = lru_cache(maxsize=4096)(self._label)
 
@@ -74,6 +82,7 @@ class Renderer:
                 writer.add(asked, self._encode(self.parts.results(turn.results)))
             if turn.question or not turn.results:
                 writer.add(asked, self._encode(self.parts.question(turn.question)))
+                writer.add(asked, self._pointers(turn.question, writer.shown))
             if not is_now:
                 # The last answer is new to the engine as a prompt: all before it was one.
                 answered = "answer" if index == last - 1 else "history"
@@ -82,6 +91,19 @@ class Renderer:
                 writer.add(answered, next(markup))
         writer.add("question", next(markup))
         return writer.prompt(self.parts.layout)
+
+    def _pointers(self, question: str, shown: Sequence[Shown]) -> Tokens:
+        """The sentences that are pointed out to the model; nothing where none has words of the question."""
+        found = pointed_out(question, [each.chunk.text for each in shown], self._n_pointed_out)
+        if not found:
+            return ()
+        tokens = self._encode(self.parts.pointers([(shown[index].number, text) for index, text in found]))
+        return tokens if len(tokens) <= self._pointer_tokens else ()
+
+    @property
+    def _pointer_tokens(self) -> int:
+        """What pointing out may cost in one turn."""
+        return self._n_pointed_out * _POINTER_TOKENS
 
     def opening(self, shared: tuple[Chunk, ...], passages: Mapping[int, Tokens]) -> Tokens:
         """All tokens that stand before a conversation: the system text and the shared prefix."""
@@ -119,7 +141,7 @@ class Renderer:
             application_last=plan.application_last,
             turns=tuple(replace(turn, chunks=()) for turn in plan.turns),
         )
-        return len(self.render(bare, {}).token_ids)
+        return len(self.render(bare, {}).token_ids) + len(plan.turns) * self._pointer_tokens
 
     def _opening(self) -> tuple[Message, ...]:
         return self._folded if not self._template.system_role else self._with_system

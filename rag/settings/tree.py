@@ -168,6 +168,13 @@ class PromptSettings(Section):
         lt=1,
         description="Share by which a chunk may score less than the one whose place it takes for reuse.",
     )
+    pointed_out: int = Field(
+        0,
+        ge=0,
+        le=8,
+        description="Sentences of the passages, those with most of the question's words, repeated behind it: for small "
+        "models, which lose the answer among passages.",
+    )
     answer_tokens: int = Field(1024, ge=1, description="Answer length where a request names none.")
 
 

@@ -36,7 +36,7 @@ from rag.errors import ConfigError, EngineError
 from rag.plan import Dialogue, Held, Pace, Turn
 from rag.render import Renderer
 from rag.renderer import make_renderer
-from rag.settings import EmbeddingSettings
+from rag.settings import EmbeddingSettings, PromptSettings
 from rag.types import Anchor, Chunk, ChunkId, Hit
 
 # Their first letters differ, so two prompts part at the first token of a passage.
@@ -71,7 +71,7 @@ def workload(*requests: Request) -> Workload:
 
 @pytest.fixture(scope="module")
 def renderer(tiny_format: Path, tmp_path_factory: pytest.TempPathFactory) -> Renderer:
-    return make_renderer(str(tiny_format), tmp_path_factory.mktemp("data"))
+    return make_renderer(str(tiny_format), tmp_path_factory.mktemp("data"), PromptSettings())
 
 
 @pytest.fixture(scope="module")

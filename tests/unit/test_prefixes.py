@@ -14,7 +14,7 @@ from rag.passages import Passages
 from rag.plan import Limits, PrefixSet
 from rag.prefixes import Prefixes
 from rag.renderer import make_renderer
-from rag.settings import Settings
+from rag.settings import PromptSettings, Settings
 from rag.store import Store, TokenStore
 
 TOPICS = Limits(whole_tokens=0, core_tokens=200, held_tokens=0)
@@ -44,7 +44,7 @@ def add(documents: Path, data_dir: Path) -> None:
 
 @contextmanager
 def opened(data_dir: Path, tiny_format: Path, limits: Limits, **options) -> Iterator[tuple[Prefixes, Store]]:
-    renderer = make_renderer(str(tiny_format), data_dir)
+    renderer = make_renderer(str(tiny_format), data_dir, PromptSettings())
     store = Store(data_dir)
     passages = Passages(renderer, TokenStore(data_dir, renderer.tokenizer.fingerprint))
     prefixes = Prefixes(passages, data_dir, limits, **options)

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -292,3 +293,25 @@ def test_the_bytes_of_tokens_in_a_vocabulary_of_words() -> None:
     assert b"".join(tokenizer.token_bytes(token) for token in (1, 2, 3, 4)) == " abé".encode()
     assert tokenizer.token_bytes(0) == b"<s>"
     assert tokenizer.token_bytes(99) == b""
+
+
+def test_sentences_that_are_pointed_out_stand_behind_the_question_and_stay_there(tiny_tokenizer_json: str) -> None:
+    plain = make_renderer(tiny_tokenizer_json, "chatml")
+    renderer = Renderer(plain.tokenizer, plain._template, plain.parts, n_pointed_out=1)
+    chunks = [chunk(seq, f"The pump runs for {40 + seq} minutes. Nothing else is said here.") for seq in range(4)]
+    passages = {each.seq: renderer.passage(each) for each in chunks}
+    first = PlannedTurn(question="How long does the pump run?", chunks=(chunks[2],))
+    second = PlannedTurn(question="Nothing?", chunks=(chunks[3],))
+    one = renderer.render(Plan(shared=tuple(chunks[:2]), turns=(first,)), passages)
+    two = renderer.render(
+        Plan(shared=tuple(chunks[:2]), turns=(replace(first, answer="42 minutes. [3]"), second)), passages
+    )
+    text = renderer.tokenizer.decode(one.token_ids)
+    assert text.endswith(
+        "Question: How long does the pump run?\nTo the point: The pump runs for 42 minutes. [3]"
+        "<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert two.token_ids[: len(one.token_ids)] == one.token_ids
+    plan = Plan(shared=tuple(chunks[:2]), turns=(first,))
+    shown = sum(renderer.cost(array, number=number) for number, array in enumerate(list(passages.values())[:3], 1))
+    assert len(one.token_ids) <= renderer.fixed_tokens(plan) + shown

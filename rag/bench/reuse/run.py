@@ -66,7 +66,7 @@ def bench_reuse(options: Options, settings: Settings, *, is_simulated: bool, say
 
 
 def _simulated(bench: Bench, settings: Settings, say: Say) -> Result:
-    renderer = make_renderer(settings.engine.model, settings.data_dir)
+    renderer = make_renderer(settings.engine.model, settings.data_dir, settings.prompt)
     ground = bench.ground(renderer, block_size=settings.engine.block_size or _BLOCK_SIZE, window_tokens=None)
     runs = []
     for kv_tokens in bench.options.kv_tokens:
@@ -88,7 +88,7 @@ async def _live(bench: Bench, settings: Settings, say: Say) -> Result:
             say(f"{info.model}: ready, {info.kv_tokens} tokens of cache")
             # A running engine says itself which model it serves; its weights may have another path there than here.
             source = info.source if settings.engine.urls else settings.engine.model
-            renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir)
+            renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir, settings.prompt)
             defaults = await asyncio.to_thread(default_sampling, source, settings.data_dir)
             pool.learn(renderer.tokenizer.backend, defaults)
             ground = bench.ground(renderer, block_size=info.block_size, window_tokens=info.window_tokens)
