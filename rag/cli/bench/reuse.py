@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.cli.bench.options import Cache, Data
+from rag.cli.bench.options import Cache, Data, whole_numbers
 from rag.cli.options import AsJson, Config, DataDir, load_settings
 from rag.cli.output import note, say, say_json
 
@@ -114,7 +114,7 @@ def reuse(
         seed=seed,
         rounds=rounds,
         rate=rate,
-        kv_tokens=_sizes(kv_tokens),
+        kv_tokens=(None,) if kv_tokens is None else whole_numbers(kv_tokens, "--kv-tokens"),
         answer_tokens=answer_tokens,
         cache=cache or settings.data_dir / "bench",
         limit_ms=find_rate,
@@ -139,13 +139,3 @@ def _show(result: "Result") -> None:
         say(line)
     for arm, reason in result.left_out.items():
         say(f"left out: {arm}. {reason}")
-
-
-def _sizes(text: str | None) -> "tuple[int | None, ...]":
-    """The sizes in `30000,200000`; without any, the engine's own."""
-    if text is None:
-        return (None,)
-    sizes = [int(word) for word in text.split(",") if word.strip().isdigit()]
-    if len(sizes) != len(text.split(",")) or not all(sizes):
-        raise typer.BadParameter(f"{text!r} is not whole numbers above 0 joined by commas", param_hint="--kv-tokens")
-    return tuple(sizes)
