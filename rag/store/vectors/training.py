@@ -13,11 +13,10 @@ _PER_LIST = 40  # vectors to learn a list from; faiss warns below 39
 _SEED = 7
 _QUESTIONS = 200  # made of vectors of the collection
 # Vectors themselves are easy questions: what is near one lies in its list, the more so where chunks overlap. People's
-# questions lie between the lists, as a vector does that is moved this far towards another one. docs/scale.md.
-_MOVED = 0.7
+# questions lie between the lists, as a vector does that is moved so far towards so many others. docs/scale.md.
+_MOVED, _TOWARDS = 0.6, 2
 _K = 10
 _AIM = 0.99  # share of the nearest that lie in the lists that are read
-_SMALLEST_PROBE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,8 @@ def take_sample(parts: Parts, n: int, dimensions: int) -> Sample:
         taken += len(here)
         read += len(rows)
     asked = np.sort(chance.choice(size, min(size, _QUESTIONS), replace=False))
-    questions = vectors[asked] + np.float32(_MOVED) * vectors[chance.integers(0, size, len(asked))]
+    others = vectors[chance.integers(0, size, (_TOWARDS, len(asked)))]
+    questions = vectors[asked] + np.float32(_MOVED) * others.sum(axis=0)
     questions /= np.linalg.norm(questions, axis=1, keepdims=True)
     return Sample(vectors, questions, _nearest(parts, questions, seqs[asked]))
 
@@ -69,7 +69,9 @@ def choose_probe(index: faiss.IndexIVF, sample: Sample) -> int:
     home_scores = np.take_along_axis(scores, homes.reshape(n_questions, k), axis=1)
     n_better = (scores[:, None, :] > home_scores[:, :, None]).sum(axis=2)  # lists that are read before a vector's own
     probe = int(np.quantile(n_better, _AIM, method="higher")) + 1
-    return min(max(probe, _SMALLEST_PROBE), index.nlist)
+    # Where chunks come in families, all that is near a made-up question lies in two lists or three. People's do not.
+    least = round(2 * math.sqrt(index.nlist))
+    return min(max(probe, least), index.nlist)
 
 
 def _nearest(parts: Parts, questions: Vectors, own: NDArray[np.int64]) -> Vectors:
