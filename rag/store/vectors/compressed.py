@@ -65,14 +65,7 @@ def write_compressed(file: Path, rows: Path, seqs: Path, parts: Parts, n: int, d
     index.train(sample.vectors)
     fill_lists(index, parts)
     _write_rows(rows, seqs, parts)
-    whole = CompressedIndex(index, rows, seqs)
-
-    def search(questions: Vectors, probe: int) -> NDArray[np.int64]:
-        index.nprobe = probe
-        found = [[seq for seq, _ in whole.search(question, 11)] for question in questions]
-        return np.array([each + [-1] * (11 - len(each)) for each in found], np.int64)
-
-    index.nprobe = choose_probe(index, sample, search)
+    index.nprobe = choose_probe(index, sample)
     write_durably(index, file)
 
 

@@ -86,7 +86,7 @@ def write_lists(file: Path, places: Path, parts: Parts, n: int, dimensions: int)
     )
     index.train(sample.vectors)
     fill_lists(index, parts)
-    index.nprobe = choose_probe(index, sample, lambda asked, probe: _search_many(index, asked, probe))
+    index.nprobe = choose_probe(index, sample)
     write_durably(index, file)
     _write_places(index, places)
 
@@ -95,13 +95,6 @@ def fill_lists(index: faiss.IndexIVF, parts: Parts) -> None:
     """Nothing; the trained `index` has all of `parts`."""
     for seqs, vectors in batches(parts):
         index.add_with_ids(vectors, seqs)
-
-
-def _search_many(index: faiss.IndexIVF, questions: Vectors, probe: int) -> NDArray[np.int64]:
-    # One more than is wanted: each question is itself a vector of the index.
-    params = faiss.SearchParametersIVF(nprobe=probe)  # type: ignore[call-arg]
-    found: NDArray[np.int64] = index.search(questions, 11, params=params)[1]
-    return found
 
 
 def _write_places(index: faiss.IndexIVF, file: Path) -> None:

@@ -1,10 +1,10 @@
 """`rag bench search`: how good each way to search is, and what it costs."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rag.cli.bench.options import Cache, Data
 from rag.cli.options import AsJson, Config, DataDir, load_settings
 from rag.cli.output import say, say_json
 
@@ -20,7 +20,7 @@ _SETS = "squad,clapnq,wiki2hop,pubmedqa,mtrag,xquad-en,xquad-zh,xquad-ar,xquad-d
 
 def search(
     *,
-    data: Annotated[Path, typer.Option(envvar="RAG_BENCH_DATA", help="Folder that holds the sets.")],
+    data: Data,
     sets: Annotated[str, typer.Option(help="Names joined by commas; -LANG is a part of a set.")] = _SETS,
     chunks: Annotated[
         int | None,
@@ -30,9 +30,7 @@ def search(
             show_default=False,
         ),
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder of vectors. [default: bench in the data directory]", show_default=False)
-    ] = None,
+    cache: Cache = None,
     data_dir: DataDir = None,
     config: Config = None,
     as_json: AsJson = False,

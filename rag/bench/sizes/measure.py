@@ -1,9 +1,4 @@
-"""Search by kind and size of index: latency, recall, disk and memory, with vectors of real text.
-
-More vectors than a set has passages come from spans of them: runs of words of many lengths, from every place. Each is
-embedded, so the vectors lie as those of a larger collection would; random ones do not, and mislead (docs/scale.md).
-Where even spans are too few, two vectors of theirs are mixed.
-"""
+"""Search by kind and size of index: latency, recall, disk and memory."""
 
 import multiprocessing
 import tempfile
@@ -12,24 +7,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rag.bench.sizes.spans import BATCH, Halves, unit
 from rag.bench.stats import percentile
-from rag.embed import Encoder
 from rag.embed.base import Vectors
 from rag.settings import IndexSettings
-from rag.store import IndexKind, open_index, write_index
+from rag.store import IndexKind, kind_for, open_index, write_index
 
-Halves = NDArray[np.float16]
-
-_WORDS = (150, 110, 80, 60, 52, 45, 39, 33, 28, 24, 20, 17, 14, 12, 10, 8)  # of a span, the longest first
-_BATCH = 16_384
 _K = 10
-_MIXED = 0.35  # weight of the second vector in a mixture: it stays the first one's neighbour
 _BY_KIND = {
     IndexKind.EXACT: IndexSettings(exact_vectors=2**62),
     IndexKind.LISTS: IndexSettings(exact_vectors=0, memory_mib=2**40),
@@ -57,54 +45,23 @@ class SizeResult:
         return asdict(self)
 
 
-def spans(texts: Sequence[str]) -> Iterator[str]:
-    """Different spans of the texts, each word count before the next smaller one."""
-    seen: set[int] = set()
-    for n_words in _WORDS:
-        for text in texts:
-            words = text.split()
-            for first in range(0, max(1, len(words) - n_words + 1), max(1, n_words // 8)):
-                span = " ".join(words[first : first + n_words])
-                if hash(span) not in seen:
-                    seen.add(hash(span))
-                    yield span
-
-
-def embed_spans(texts: Sequence[str], n: int, encoder: Encoder, file: Path) -> int:
-    """How many vectors `file` has: rows of 16-bit components, of the first `n` spans. Kept if it is there."""
-    if not file.is_file():
-        temporary = file.with_suffix(".tmp")
-        with temporary.open("wb") as opened:
-            left = islice(spans(texts), n)
-            while batch := list(islice(left, _BATCH)):
-                opened.write(encoder.encode_documents(batch).astype(np.float16).tobytes())
-        temporary.replace(file)
-    return file.stat().st_size // (2 * encoder.info.dimensions)
-
-
-def mix(file: Path, n: int, dimensions: int) -> None:
-    """Nothing; `file` has `n` vectors, of which those beyond what it had are mixtures of two."""
-    had = np.memmap(file, np.float16, "r").reshape(-1, dimensions)
-    chance = np.random.default_rng(9)
-    with file.open("ab") as opened:
-        for first in range(len(had), n, _BATCH):
-            count = min(_BATCH, n - first)
-            ones, others = had[np.arange(first, first + count) % len(had)], had[chance.integers(0, len(had), count)]
-            opened.write(_unit(ones + np.float16(_MIXED) * others).astype(np.float16).tobytes())
-
-
-def bench_sizes(
+def measure_sizes(
     vectors: Path, questions: Vectors, sizes: Sequence[int], *, folder: Path | None, say: Callable[[str], None]
 ) -> list[SizeResult]:
-    """A result for each size and kind. vectors: as `embed_spans` wrote them. folder: for indexes, deleted after."""
+    """A result for each size and kind.
+
+    vectors: as `embed_spans` wrote them. folder: for indexes, deleted after; None: the system's. say: takes progress.
+    """
     rows = np.memmap(vectors, np.float16, "r").reshape(-1, questions.shape[1])
     results = []
     for size in sizes:
         wanted = _nearest(rows[:size], questions)
         for kind in IndexKind:
+            if kind_for(size, questions.shape[1], _BY_KIND[kind]) is not kind:
+                continue  # so few that none of them would be compressed
             with tempfile.TemporaryDirectory(prefix="prefixrag-bench-", dir=folder) as place:
                 results.append(_measure(kind, vectors, size, questions, wanted, Path(place)))
-            say(str(results[-1].as_dict()))
+            say(f"measured {size} vectors, {kind.value}")
     return results
 
 
@@ -135,11 +92,12 @@ def _build(kind: IndexKind, vectors: Path, size: int, dimensions: int, folder: P
     rows = np.memmap(vectors, np.float16, "r").reshape(-1, dimensions)
 
     def parts() -> Iterator[tuple[Sequence[int], Vectors]]:
-        for first in range(0, size, _BATCH):
-            last = min(first + _BATCH, size)
-            yield range(first, last), _unit(rows[first:last])
+        for first in range(0, size, BATCH):
+            last = min(first + BATCH, size)
+            yield range(first, last), unit(rows[first:last])
 
-    before, most, is_done = _memory_mb("RssAnon"), [0.0], threading.Event()
+    before = _memory_mb("RssAnon")
+    most, is_done = [before], threading.Event()
 
     def watch() -> None:
         while not is_done.wait(0.05):
@@ -176,20 +134,14 @@ def _nearest(rows: Halves, questions: Vectors) -> list[set[int]]:
     """Brute force in 32 bits."""
     scores = np.full((len(questions), _K), -np.inf, np.float32)
     nearest = np.full((len(questions), _K), -1, np.int64)
-    for first in range(0, len(rows), _BATCH):
-        part = _unit(rows[first : first + _BATCH])
+    for first in range(0, len(rows), BATCH):
+        part = unit(rows[first : first + BATCH])
         scores = np.concatenate([scores, questions @ part.T], axis=1)
         seqs = np.arange(first, first + len(part))
         nearest = np.concatenate([nearest, np.broadcast_to(seqs, (len(questions), len(part)))], axis=1)
         top = np.argpartition(-scores, _K, axis=1)[:, :_K]
         scores, nearest = np.take_along_axis(scores, top, 1), np.take_along_axis(nearest, top, 1)
     return [set(row.tolist()) for row in nearest]
-
-
-def _unit(rows: Halves) -> Vectors:
-    wide = rows.astype(np.float32)
-    unit: Vectors = wide / np.linalg.norm(wide, axis=1, keepdims=True)
-    return unit
 
 
 def _memory_mb(name: str) -> float:
