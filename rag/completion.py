@@ -72,8 +72,12 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
         layout=rooms.renderer.parts.layout,
     )
     try:
-        async with asyncio.timeout(clock.left_s()), rooms.gate.place(wait_s=clock.left_s()):
-            ticket = await rooms.pool.ticket(prompt, cache_salt(ask.group, None, rooms), wait_s=clock.wait_s())
+        salt = cache_salt(ask.group, None, rooms)
+        async with (
+            asyncio.timeout(clock.left_s()),
+            rooms.gate.place(wait_s=clock.left_s()),
+            rooms.pool.ticket(prompt, salt, wait_s=clock.wait_s()) as ticket,
+        ):
             request_id = f"{ask.request_id}-{index}"
             n_prompt = len(token_ids)
             async with aclosing(rooms.pool.stream(ticket, ask.sampling, request_id=request_id)) as deltas:

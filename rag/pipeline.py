@@ -53,11 +53,11 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             await ask.meter.reserve(len(composed.prompt.token_ids) + sampling.n * answer_tokens(ask, rooms))
             if generation:
                 rooms.groups.note(ask.group, generation.info.id)
-            ticket = await rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot)
             readers = _readers(ask, composed, rooms)
             judge = rooms.abstention.spare(rooms.checking.judge(composed.prompt.shown, generation).citations)
             answering = Answering(readers, judge, rooms.judges)
             async with (
+                rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot) as ticket,
                 aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas,
                 aclosing(answering.events(deltas, found)) as events,
             ):

@@ -128,10 +128,10 @@ class Warmer:
                 await _until_idle(task.slot)
             segment = Segment(name="shared_prefix", n_tokens=end)
             prompt = Prompt(token_ids=whole[:end], segments=(segment,), shown=(), layout="")
-            ticket = await rooms.pool.ticket(prompt, task.salt, wait_s=0.0, slot=task.slot)
-            async for delta in rooms.pool.stream(ticket, Sampling(max_tokens=1), request_id="warm"):
-                if delta.usage:
-                    computed += end - (delta.usage.cached_tokens or 0)
+            async with rooms.pool.ticket(prompt, task.salt, wait_s=0.0, slot=task.slot) as ticket:
+                async for delta in rooms.pool.stream(ticket, Sampling(max_tokens=1), request_id="warm"):
+                    if delta.usage:
+                        computed += end - (delta.usage.cached_tokens or 0)
         return computed
 
     def _token_ids(self, prefix: Prefix) -> Tokens:

@@ -13,6 +13,13 @@ from rag.cli.running import target
 if TYPE_CHECKING:
     from openai import OpenAI
 
+_PROBLEMS = {
+    "contradicted": "the document says otherwise",
+    "wrong_document": "another document says this",
+    "stitched_quote": "put together from separate places of the document",
+}
+_UNSUPPORTED = "the document does not say this"
+
 
 def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What you want to know.", callback=in_utf8)],
@@ -40,7 +47,7 @@ def ask(
         say_json({"question": question, "model": model, **answer})
         return
     say()
-    for line in citation_lines(answer["rag"].get("citations", ())):
+    for line in citation_lines(answer["answer"], answer["rag"].get("citations", ())):
         say(line)
 
 
@@ -68,19 +75,21 @@ def _stream(
     return {"answer": "".join(text), **answer}
 
 
-def citation_lines(citations: "list[dict[str, Any]]") -> Iterator[str]:
-    """One line each, in the order of the answer; the same citation is shown once."""
+def citation_lines(text: str, citations: "list[dict[str, Any]]") -> Iterator[str]:
+    """One line each, in the order of the answer `text`; the same citation is shown once."""
     seen = set()
     for citation in citations:
-        line = _citation_line(citation)
+        line = _citation_line(text, citation)
         if line not in seen:
             seen.add(line)
             yield f"\n{line}" if len(seen) == 1 else line
 
 
-def _citation_line(citation: Mapping[str, Any]) -> str:
-    marker, document = citation["marker"], citation["document"]
+def _citation_line(text: str, citation: Mapping[str, Any]) -> str:
+    marker, document = citation["marker"] or "(found)", citation["document"]
     if citation["status"] == "unsupported":
-        return f"{marker} {document} (unsupported: the document does not say this)"
+        statement = " ".join(text[citation["start"] : citation["end"]].split())
+        reason = _PROBLEMS.get(citation["problem"], _UNSUPPORTED)
+        return f'{marker} {document} — "{statement}" (unsupported: {reason})'
     quote = " ".join(citation["quote"].split())
     return f'{marker} {place(document, citation["anchor"] or {})} — "{quote}" ({citation["status"]})'

@@ -14,7 +14,8 @@ _WORTH = 0.5
 class Flight:
     """One request on its way to its first token."""
 
-    blocks: tuple[BlockName, ...]
+    blocks: tuple[BlockName, ...] = ()
+    n_tokens: int = 0  # of its prompt that the engine has to compute
     landed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -23,6 +24,7 @@ class Flights:
 
     def __init__(self) -> None:
         """None."""
+        self.n_tokens = 0  # of all flights
         self._by_block: dict[BlockName, Flight] = {}
 
     def shared(self, missing: Sequence[BlockName]) -> Flight | None:
@@ -34,9 +36,10 @@ class Flights:
         n_shared = len(missing) if n_shared is None else n_shared
         return flight if n_shared >= _WORTH * len(flight.blocks) else None
 
-    def start(self, missing: Sequence[BlockName]) -> Flight:
+    def start(self, missing: Sequence[BlockName], n_tokens: int) -> Flight:
         """A flight that computes those of the missing blocks that no other one does."""
-        flight = Flight(tuple(name for name in missing if name not in self._by_block))
+        flight = Flight(tuple(name for name in missing if name not in self._by_block), n_tokens)
+        self.n_tokens += n_tokens
         self._by_block.update(dict.fromkeys(flight.blocks, flight))
         return flight
 
@@ -44,5 +47,6 @@ class Flights:
         """The blocks are computed, or will not be. Landing twice is landing once."""
         if not flight.landed.is_set():
             flight.landed.set()
+            self.n_tokens -= flight.n_tokens
             for name in flight.blocks:
                 del self._by_block[name]

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
 from tokenizers import Tokenizer
 
 from rag.engine.base import EngineInfo
+from rag.engine.flight import Flight
 from rag.engine.pace import measure_pace
 from rag.engine.probe import ADVICE, Reuse, probe_reuse
 from rag.engine.slot import Slot
@@ -32,11 +33,17 @@ class Ticket:
     salt: str
     chain: tuple[BlockName, ...]
     predicted_cached_tokens: int
+    flight: Flight = field(default_factory=Flight)  # of nothing before it is on its way
 
     @property
     def missing(self) -> tuple[BlockName, ...]:
         """The blocks that the engine must compute."""
         return self.chain[self.predicted_cached_tokens // self.info.block_size :]
+
+    @property
+    def n_new_tokens(self) -> int:
+        """The tokens of the prompt that the engine must compute."""
+        return len(self.prompt.token_ids) - self.predicted_cached_tokens
 
 
 class EnginePool:
@@ -90,11 +97,15 @@ class EnginePool:
                 f"No engine got ready within {wait_s:g} s. It may be starting: try again, and see `rag status`."
             ) from None
 
-    async def ticket(self, prompt: Prompt, salt: str, *, wait_s: float, slot: Slot | None = None) -> Ticket:
+    @asynccontextmanager
+    async def ticket(
+        self, prompt: Prompt, salt: str, *, wait_s: float, slot: Slot | None = None
+    ) -> AsyncGenerator[Ticket, None]:
         """A prompt's way to `slot`, or to the best engine: the one that holds most of it, then the least busy one.
 
         While another request computes most of what this one misses, it waits for that one's first token, at most
-        as long as that should take.
+        as long as that should take. From here on, and not only once the engine is asked, others see what this one
+        computes: of requests that come at once, each would else take itself for the first.
 
         Raises:
             EngineUnavailable: no engine got ready within `wait_s`.
@@ -108,17 +119,20 @@ class EnginePool:
                     await flight.landed.wait()
             await self.some_ready(wait_s)
             ticket = self._best(prompt, salt, ticket.slot)
-        return ticket
+        taken = ticket.slot
+        flight = taken.flights.start(ticket.missing, ticket.n_new_tokens)
+        taken.n_running += 1
+        try:
+            yield replace(ticket, flight=flight)
+        finally:
+            taken.n_running -= 1
+            taken.flights.land(flight)
 
     async def stream(self, ticket: Ticket, sampling: Sampling, *, request_id: str) -> AsyncGenerator[Delta, None]:
-        """The engine's answers. What the engine computes on the way is noted as held."""
-        slot, prompt = ticket.slot, ticket.prompt
+        """The engine's answers, within the block of `ticket`. What it computes on the way is noted as held."""
+        slot, prompt, flight = ticket.slot, ticket.prompt, ticket.flight
         held = slot.held  # a restart puts another in its place
         answers = [list(prompt.token_ids) for _ in range(sampling.n)]
-        n_new = len(prompt.token_ids) - ticket.predicted_cached_tokens
-        flight = slot.flights.start(ticket.missing)
-        slot.n_running += 1
-        slot.n_waiting_tokens += n_new
         deltas = slot.engine.stream(
             prompt.token_ids, sampling, salt=ticket.salt, request_id=request_id, report=held.must_report(ticket.chain)
         )
@@ -127,7 +141,6 @@ class EnginePool:
                 if not flight.landed.is_set():
                     held.admit(ticket.chain)
                     slot.flights.land(flight)
-                    slot.n_waiting_tokens -= n_new
                 answers[delta.choice] += delta.token_ids
                 if delta.usage:
                     _compare(ticket, held, delta.usage)
@@ -142,10 +155,6 @@ class EnginePool:
                 held.clear()
             raise
         finally:
-            slot.n_running -= 1
-            if not flight.landed.is_set():
-                slot.flights.land(flight)
-                slot.n_waiting_tokens -= n_new
             await deltas.aclose()
 
     async def close(self) -> None:

@@ -29,12 +29,11 @@ class Slot:
     pace: Pace = field(default_factory=Pace)
     n_running: int = 0
     flights: Flights = field(default_factory=Flights)
-    n_waiting_tokens: int = 0  # that prompts without a first token yet have to compute
 
     @property
     def queue_ms(self) -> float:
         """What the prompts before a new one should take to their first tokens."""
-        return self.n_waiting_tokens * self.pace.new_ms
+        return self.flights.n_tokens * self.pace.new_ms
 
     def view(self) -> EngineView | None:
         """The engine as planning sees it; None: not ready."""

@@ -100,11 +100,11 @@ async def attached(service, *, replay: bool, events: bool = True) -> AsyncIterat
 async def send(pool: EnginePool, token_ids: Sequence[int], salt: str) -> tuple[int, Usage]:
     """What was predicted of a prompt, and what vLLM reported."""
     prompt = Prompt(token_ids=tuple(token_ids), segments=(), shown=(), layout="none")
-    ticket = await pool.ticket(prompt, salt, wait_s=10)
     sampling = Sampling(max_tokens=4, temperature=0.0)
     usage = None
-    async for delta in pool.stream(ticket, sampling, request_id=secrets.token_hex(8)):
-        usage = delta.usage or usage
+    async with pool.ticket(prompt, salt, wait_s=10) as ticket:
+        async for delta in pool.stream(ticket, sampling, request_id=secrets.token_hex(8)):
+            usage = delta.usage or usage
     assert usage
     return ticket.predicted_cached_tokens, usage
 

@@ -50,9 +50,9 @@ def test_a_pool_whose_predictions_fail_warns_once_without_the_prompt() -> None:
         await pool.start()
         for number in range(120):
             prompt = Prompt(token_ids=(number % 10,) * 65, segments=(), shown=(), layout="none")
-            ticket = await pool.ticket(prompt, "s", wait_s=1)
-            async for _ in pool.stream(ticket, Sampling(max_tokens=1), request_id="r"):
-                pass
+            async with pool.ticket(prompt, "s", wait_s=1) as ticket:
+                async for _ in pool.stream(ticket, Sampling(max_tokens=1), request_id="r"):
+                    pass
         await pool.close()
         assert slot.accuracy.is_off
 

@@ -36,7 +36,15 @@ CITED: dict[str, Any] = {
     "marker": "[1]", "document": "guide/refunds.md", "anchor": {"heading": "Returns", "line": 12},
     "quote": "Money comes\n back.", "status": "exact",
 }  # fmt: skip
-UNSUPPORTED = CITED | {"marker": "[2]", "status": "unsupported", "quote": None, "anchor": None}
+UNSUPPORTED = CITED | {
+    "marker": "[2]",
+    "status": "unsupported",
+    "problem": "contradicted",
+    "start": 8,
+    "end": 12,
+    "quote": None,
+    "anchor": None,
+}
 RAG = {"collection": "default", "citations": [CITED, CITED, UNSUPPORTED]}
 
 
@@ -129,7 +137,7 @@ def test_an_answer_streams_and_its_citations_follow(rag: Rag, service: Service, 
         "Ten [2Jdays [1].",
         "",
         '[1] guide/refunds.md > Returns, line 12 — "Money comes back." (exact)',
-        "[2] guide/refunds.md (unsupported: the document does not say this)",
+        '[2] guide/refunds.md — "days" (unsupported: the document says otherwise)',
     ]
     (body,) = service.asked
     assert (body["model"], body["rag"]) == ("small", {"collection": "support"})

@@ -154,8 +154,10 @@ class _Replay:
         first, usage = None, None
         sampling = Sampling(max_tokens=self._ground.answer_tokens, temperature=0.0)
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                ticket = await self._pool.ticket(prompt, salt, wait_s=_TIMEOUT_S)
+            async with (
+                asyncio.timeout(_TIMEOUT_S),
+                self._pool.ticket(prompt, salt, wait_s=_TIMEOUT_S) as ticket,
+            ):
                 stream = self._pool.stream(ticket, sampling, request_id=f"bench-{secrets.token_hex(8)}")
                 async with aclosing(stream) as deltas:
                     async for delta in deltas:
