@@ -10,7 +10,7 @@ from rag.errors import CorpusError
 from rag.settings import IndexSettings
 from rag.store.vectors import IndexKind, VectorIndex, Vectors, open_index, write_index
 
-DIMENSIONS, N = 48, 4000
+DIMENSIONS, N = 256, 4000
 SETTINGS = {
     IndexKind.EXACT: IndexSettings(),
     IndexKind.LISTS: IndexSettings(exact_vectors=100),
@@ -65,7 +65,7 @@ def test_the_kind_is_chosen_by_count_and_memory(filled: Filled) -> None:
 
 
 def test_nearly_all_of_the_nearest_are_found(filled: Filled) -> None:
-    # Codes of 6 bytes tell heaps of random vectors apart less well than codes of 48 bytes do texts: docs/scale.md.
+    # Codes tell heaps of random vectors apart less well than they do texts: docs/scale.md.
     least = {IndexKind.EXACT: 0.999, IndexKind.LISTS: 0.98, IndexKind.COMPRESSED: 0.9}[filled.index.kind]
     found = [{seq for seq, _ in filled.index.search(question, 10)} for question in questions()[:60]]
     wanted = [set(filled.nearest(question, 10)) for question in questions()[:60]]
