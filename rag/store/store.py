@@ -2,14 +2,14 @@
 
 import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from rag.errors import CollectionBusy, ConfigError, CorpusError, NotFound
+from rag.errors import CollectionBusy, ConfigError, CorpusError
 from rag.settings import IndexSettings
 from rag.store.draft import Draft
 from rag.store.folders import Folders, current_info, no_collection
@@ -19,7 +19,7 @@ from rag.store.layout import Folder, check_format, create_folder, mark_format
 from rag.store.rules import NO_RULES, Rules
 from rag.store.seen import SeenFiles
 from rag.store.spool import has_spool
-from rag.types import DEFAULT_GROUP, Chunk, ChunkId, CollectionId, EmbeddingInfo
+from rag.types import DEFAULT_GROUP, CollectionId, EmbeddingInfo
 
 _RETRIES = 5  # a generation may be replaced twice between reading its number and opening it; five times is a fault
 _NAME_CHARS = 256
@@ -173,17 +173,6 @@ class Store:
         self._sweep()
         with self._lock:
             self._retire(folder.id)
-
-    def find_chunk(
-        self, chunk_id: ChunkId, collections: Iterable[CollectionInfo]
-    ) -> tuple[CollectionInfo, Chunk] | None:
-        """A chunk of one of these collections' current generations, with that collection."""
-        for info in collections:
-            with suppress(NotFound), self.pin(info.id) as generation:  # deleted since it was listed
-                chunk = generation.chunk(chunk_id)
-                if chunk is not None:
-                    return generation.info, chunk
-        return None
 
     def close(self) -> None:
         """Nothing; every file is closed. No generation may be pinned."""

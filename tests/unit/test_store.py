@@ -58,9 +58,6 @@ def test_a_published_chunk_is_found_by_number_id_and_vector(store: Store) -> Non
         assert generation.chunk(ChunkId("0" * 32)) is None
         assert generation.document_text(second)[second.start : second.end] == second.text
         assert generation.info == store.collection(generation.info.id) == store.collections()[0]
-    assert store.find_chunk(first.id, store.collections()) == (store.collection("default"), first)
-    assert store.find_chunk(ChunkId("0" * 32), store.collections()) is None
-    assert store.find_chunk(first.id, ()) is None
 
 
 def test_chunk_ids_are_the_same_on_every_machine() -> None:
