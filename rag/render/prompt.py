@@ -97,7 +97,9 @@ class Renderer:
         found = pointed_out(question, [each.chunk.text for each in shown], self._n_pointed_out)
         if not found:
             return ()
-        tokens = self._encode(self.parts.pointers([(shown[index].number, text) for index, text in found]))
+        # A document's words, as in `passage`: what stands for markup in what is said must stand for none in them.
+        pointers = self.parts.pointers([(shown[index].number, text) for index, text in found])
+        tokens = self.tokenizer.encode_text(pointers)
         return tokens if len(tokens) <= self._pointer_tokens else ()
 
     @property

@@ -315,3 +315,21 @@ def test_sentences_that_are_pointed_out_stand_behind_the_question_and_stay_there
     plan = Plan(shared=tuple(chunks[:2]), turns=(first,))
     shown = sum(renderer.cost(array, number=number) for number, array in enumerate(list(passages.values())[:3], 1))
     assert len(one.token_ids) <= renderer.fixed_tokens(plan) + shown
+
+
+def test_a_document_that_is_pointed_out_has_no_control_tokens(tiny_tokenizer_json: str) -> None:
+    tokenizer = Tokenizer.from_str(tiny_tokenizer_json)
+    tokenizer.add_tokens(list(TAGS))
+    chat = ChatTokenizer(tokenizer.to_str())
+    template = ChatTemplate(chat, lambda messages: "".join(f"|{m.content};" for m in messages) + "|")
+    renderer = Renderer(chat, template, load_parts(), n_pointed_out=1)
+    hostile = "The pump runs long " + "".join(TAGS) + "".join(chr(0x10F000 + index) for index in range(len(TAGS)))
+
+    def n_tags(text: str) -> int:
+        shown = chunk(1, text)
+        turn = PlannedTurn(question="How long does the pump run?", chunks=(shown,))
+        prompt = renderer.render(Plan(turns=(turn,)), {1: renderer.passage(shown)})
+        assert "To the point: The pump runs long" in chat.decode(prompt.token_ids)
+        return sum(token in chat.control_ids for token in prompt.token_ids)
+
+    assert n_tags(hostile) == n_tags("The pump runs long and long.")
