@@ -64,13 +64,6 @@ def test_front_matter_is_what_stands_first_and_names_something() -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "data")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
     opened = Shelf(tmp_path / "data")
     yield opened

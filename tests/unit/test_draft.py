@@ -3,7 +3,6 @@
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +28,6 @@ ALTER TABLE document DROP COLUMN attributes;
 ALTER TABLE document DROP COLUMN beside;
 PRAGMA user_version = 1;
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "data")
-    yield opened
-    opened.close()
 
 
 def put(draft: Draft, path: str, text: str, vector: np.ndarray, **more: object) -> None:

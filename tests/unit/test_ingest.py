@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,6 @@ from rag.settings import IngestSettings
 from rag.store import Store
 
 COUNTS = ("new", "changed", "moved", "unchanged", "removed", "embedded")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "data")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,6 @@ from rag.types import Anchor, ChunkId
 
 EMBEDDING = EmbeddingInfo(model="test", dimensions=4, dtype="float32")
 ROOT = "/documents"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "data")
-    yield opened
-    opened.close()
 
 
 def put(draft: Draft, path: str, text: str, *, row: int = 0, root: str = ROOT) -> None:
