@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 _GIB = 2**30
 _AT_MOST_GPUS = 8
 _QUESTION_TOKENS = 100
-_COLUMNS = ("weights", "GPUs", "weights GiB", "other GiB", "KV KiB/token", "KV tokens", "documents", "users", "beside", "alone")
+_COLUMNS = (
+    "weights",
+    "GPUs",
+    "weights GiB",
+    "other GiB",
+    "KV KiB/token",
+    "KV tokens",
+    "documents",
+    "users",
+    "beside",
+    "alone",
+)
 
 
 def show_capacity(

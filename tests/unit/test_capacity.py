@@ -87,7 +87,7 @@ def test_layers_that_do_not_look_back_far_are_told(read: Read) -> None:
 
 
 def test_kv_cache_of_an_8b_model_is_what_vllm_gave_it(read: Read) -> None:
-    """vLLM 0.25.1 on an H200 (140.4 GiB, utilization 0.9) said: 891,712 tokens."""
+    """VLLM 0.25.1 on an H200 (140.4 GiB, utilization 0.9) said: 891,712 tokens."""
     found = fit(read(LLAMA_8B), PRECISIONS[0], Gpus(memory_gib=140.4, utilization=0.9), tensor_parallel=1)
 
     assert found.kv_tokens == pytest.approx(891_712, rel=0.03)
@@ -122,5 +122,5 @@ def test_sharing_a_prefix_fits_more_users() -> None:
 def test_a_configuration_that_cannot_be_used_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
 
-    with pytest.raises(ConfigError, match="hf download some/model config.json"):
+    with pytest.raises(ConfigError, match=r"hf download some/model config\.json"):
         read_shape(str(tmp_path), "some/model")
