@@ -57,7 +57,7 @@ app.add_typer(
     keys.app, name="keys", epilog=_example("rag keys create --name 'support bot' --group support", "rag keys list")
 )
 app.command("status", epilog=_example("rag status", "rag status --json"))(status.status)
-app.command("doctor", epilog=_example("rag doctor"))(doctor.doctor)
+app.command("doctor", epilog=_example("rag doctor", "rag doctor --model Qwen/Qwen3-8B --gpu-memory 24"))(doctor.doctor)
 app.command("config", epilog=_example("rag config", "RAG_SERVER__PORT=9000 rag config --json"))(config.config)
 app.add_typer(bench.app, name="bench", epilog=_example("rag bench load"))
 app.add_typer(
