@@ -15,6 +15,7 @@ from rag.types import (
     Hit,
     Logprob,
     Message,
+    Priority,
     Prompt,
     Sampling,
     Segment,
@@ -61,6 +62,8 @@ class Ask:
     top_k: int | None = None  # None: the setting retrieve.top_k
     sampling: Sampling = field(default_factory=Sampling)
     group: str = DEFAULT_GROUP
+    key_id: str = ""  # whose request it is, for fairness; without keys all are of one
+    priority: Priority = Priority.NORMAL
     is_cut: bool = False  # the oldest turns go where the conversation does not fit; otherwise it is refused
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)

@@ -28,6 +28,10 @@ class Clock:
         """Note a time that was taken beside the request's own."""
         self.timings_ms[name] = seconds * 1000
 
+    def between_s(self, first: str, second: str) -> float:
+        """Seconds between two marks. The first lap is one too."""
+        return (self.timings_ms[second] - self.timings_ms[first]) / 1000
+
     def left_s(self) -> float:
         """Seconds until the deadline, never below zero."""
         return max(0.0, self.timeout_s - (time.perf_counter() - self._start))

@@ -5,13 +5,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from rag.admission import Claim, Need
 from rag.ask import Meter
 from rag.clock import Clock
 from rag.engine import Ticket
 from rag.errors import ContextTooLong, EngineTimeout
 from rag.rooms import Rooms, cache_salt
 from rag.telemetry import Metrics
-from rag.types import Delta, Prompt, Sampling, Segment, Tokens, Usage
+from rag.types import Delta, Priority, Prompt, Sampling, Segment, Tokens, Usage
 
 _AT_A_TIME = 8  # prompts of one request at the engine; each takes a place of its own there
 
@@ -24,6 +25,8 @@ class CompletionAsk:
     request_id: str
     sampling: Sampling
     group: str
+    key_id: str
+    priority: Priority
     meter: Meter
 
 
@@ -71,13 +74,22 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
         shown=(),
         layout=rooms.renderer.parts.layout,
     )
+    n_answer_tokens = ask.sampling.n * (ask.sampling.max_tokens or 0)
+    claim = Claim(key=ask.key_id, priority=ask.priority, n_tokens=len(token_ids) + n_answer_tokens)
+    need = Need(
+        n_prompt_tokens=len(token_ids),
+        n_answers=ask.sampling.n,
+        answer_tokens=ask.sampling.max_tokens or 0,
+        kv_tokens=rooms.pool.kv_tokens,
+    )
     try:
         salt = cache_salt(ask.group, None, rooms)
         async with (
             asyncio.timeout(clock.left_s()),
-            rooms.gate.place(wait_s=clock.left_s()),
+            rooms.gate.place(claim, wait_s=clock.left_s()) as place,
             rooms.pool.ticket(prompt, salt, wait_s=clock.wait_s()) as ticket,
         ):
+            await rooms.gate.make_room(place, need, wait_s=clock.left_s())
             request_id = f"{ask.request_id}-{index}"
             n_prompt = len(token_ids)
             async with aclosing(rooms.pool.stream(ticket, ask.sampling, request_id=request_id)) as deltas:

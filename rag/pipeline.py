@@ -23,6 +23,7 @@ from rag.compose import (
 from rag.engine import Ticket
 from rag.errors import ContextTooLong, EngineError, EngineTimeout
 from rag.ledger import account, count
+from rag.needs import claim_of, need_of
 from rag.plan import n_earlier_turns, without_oldest
 from rag.quotes import QuoteReader, QuoteStream
 from rag.rooms import Rooms, cache_salt
@@ -39,7 +40,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
     """
     clock = Clock(rooms.settings.server.request_timeout_s)
     sampling = sampling_of(ask, rooms)
-    async with rooms.gate.place(wait_s=clock.left_s()):
+    async with rooms.gate.place(claim_of(ask, rooms), wait_s=clock.left_s()) as place:
         clock.lap("queue")
         with _pinned(ask, rooms) as generation:  # one index for the whole request
             salt = cache_salt(ask.group, generation, rooms)
@@ -53,6 +54,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             await ask.meter.reserve(len(composed.prompt.token_ids) + sampling.n * answer_tokens(ask, rooms))
             if generation:
                 rooms.groups.note(ask.group, generation.info.id)
+            await rooms.gate.make_room(place, need_of(ask, composed.prompt, rooms), wait_s=clock.left_s())
             readers = _readers(ask, composed, rooms)
             judge = rooms.abstention.spare(rooms.checking.judge(composed.prompt.shown, generation).citations)
             answering = Answering(readers, judge, rooms.judges)
@@ -70,6 +72,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             choices = [marked(reader.choice(), rooms.abstention.admits) for reader in readers]
             report = _report(generation, found, composed, ticket, choices, answering.usage, clock)
             count(report, answering.judged_s, rooms.metrics, rooms.tally)
+            place.answered(clock.between_s("queue", "first_token"), report.usage.completion_tokens // sampling.n)
             yield report
 
 

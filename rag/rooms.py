@@ -10,6 +10,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from rag.abstain import Abstention
+from rag.admission import Gate
 from rag.applications import Applications
 from rag.auth import Salts, Signer
 from rag.checking import Checking
@@ -18,7 +19,6 @@ from rag.embed.borrowed import BorrowedEncoder
 from rag.embed.load import load_encoder
 from rag.engine import EngineInfo, EnginePool, LocalEngine, is_cpu_build, local_slot, running_slots
 from rag.errors import NotFound
-from rag.gate import Gate
 from rag.groups import Groups
 from rag.indexing import Indexer, Indexing
 from rag.library import Library
@@ -169,7 +169,10 @@ async def open_rooms(
             pool=engines,
             engine=engine,
             gate=Gate(
-                max_concurrent=settings.server.max_concurrent, max_queue=settings.server.max_queue, metrics=metrics
+                max_concurrent=settings.server.max_concurrent,
+                max_queue=settings.server.max_queue,
+                objective_s=settings.server.first_token_objective_s,
+                metrics=metrics,
             ),
             salts=Salts(settings.data_dir),
             signer=Signer(settings.data_dir, days=settings.server.source_link_days, clock=clock),

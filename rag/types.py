@@ -261,6 +261,14 @@ class Citation:
     problem: Problem | None = None  # of an unsupported one
 
 
+class Priority(StrEnum):
+    """Who goes first when requests wait."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"  # for batches: it waits as long as it must
+
+
 class CitationPolicy(StrEnum):
     """What becomes of a citation that its source does not support."""
 

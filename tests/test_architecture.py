@@ -25,6 +25,7 @@ PROMPT = {
 }
 PATH = {
     "rag.abstain",
+    "rag.admission",
     "rag.answering",
     "rag.applications",
     "rag.ask",
@@ -32,6 +33,7 @@ PATH = {
     "rag.clock",
     "rag.compose",
     "rag.ledger",
+    "rag.needs",
     "rag.quotes",
     "rag.recall",
     "rag.rooms",
@@ -77,20 +79,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.choices": BASE | {"rag.ask", "rag.cite", "rag.tools"},
     "rag.ask": BASE | {"rag.retrieve.filter"},
     "rag.clock": set(),
-    "rag.gate": LEAVES,
+    "rag.admission": LEAVES,
     "rag.language": set(),
     "rag.notes": {"rag.language"},
     "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall", "rag.tally"},
     "rag.rooms": LEAVES
     | DATA
     | PROMPT
-    | {"rag.abstain", "rag.applications", "rag.auth", "rag.gate", "rag.groups", "rag.tally"}
+    | {"rag.abstain", "rag.applications", "rag.admission", "rag.auth", "rag.groups", "rag.tally"}
     | {"rag.checking", "rag.indexing", "rag.library", "rag.notes", "rag.pdf"},
     "rag.compose": BASE
     | PROMPT
     | {"rag.applications", "rag.ask", "rag.quotes", "rag.recall", "rag.rooms", "rag.store"},
+    "rag.needs": BASE | {"rag.admission", "rag.ask", "rag.compose", "rag.rooms"},
     "rag.sampling": BASE | {"rag.ask", "rag.compose", "rag.rooms", "rag.tools"},
-    "rag.completion": BASE | {"rag.ask", "rag.clock", "rag.engine", "rag.rooms", "rag.telemetry"},
+    "rag.completion": BASE | {"rag.admission", "rag.ask", "rag.clock", "rag.engine", "rag.rooms", "rag.telemetry"},
     "rag.pipeline": LEAVES | DATA | PROMPT | PATH,
     "rag.api": LEAVES
     | {

@@ -75,6 +75,8 @@ async def _ask(body: ChatRequest, caller: Caller, rooms: Rooms, *, request_id: s
         request_id=request_id,
         collection=collection,
         group=caller.group,
+        key_id=caller.key_id or "",
+        priority=caller.limits.priority,
         meter=caller.meter,
         top_k=body.rag.top_k,
         citations=body.rag.citations,

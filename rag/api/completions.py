@@ -38,6 +38,8 @@ async def completions(body: CompletionRequest, request: Request, rooms: RoomsDep
         request_id=request.scope["request_id"],
         sampling=body.sampling(),
         group=caller.group,
+        key_id=caller.key_id or "",
+        priority=caller.limits.priority,
         meter=caller.meter,
     )
     wire = CompletionWire(

@@ -21,7 +21,7 @@ from rag.bench.stats import percentile
 from rag.errors import EngineError
 
 _SEED = 20261122
-_WORDS = (
+WORDS = (
     *("river", "pump", "filter", "engine", "valve", "meter", "north", "signal"),
     *("garden", "paper", "window", "tariff", "copper", "harbour", "winter", "ledger"),
 )
@@ -53,7 +53,7 @@ def bench_load(*, url: str | None, n_requests: int, prompt_tokens: int, token: s
     token: what the service at `url` is to be sent, if it asks for keys.
     """
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    with _service(url, prompt_tokens) as base, httpx2.Client(timeout=600.0, trust_env=False) as client:
+    with some_service(url, prompt_tokens) as base, httpx2.Client(timeout=600.0, trust_env=False) as client:
         ready = client.get(f"{base}/ready", headers=headers).json()
         engine = ready["engines"][0]
         arms = _Arms(client, base, engine["url"], engine["model"], headers)
@@ -72,7 +72,8 @@ def bench_load(*, url: str | None, n_requests: int, prompt_tokens: int, token: s
 
 
 @contextmanager
-def _service(url: str | None, prompt_tokens: int) -> Iterator[str]:
+def some_service(url: str | None, prompt_tokens: int) -> Iterator[str]:
+    """The address of the service at `url`, or of one of our own over so many made-up tokens, for the block."""
     if url:
         yield url.rstrip("/").removesuffix("/v1")
         return
@@ -90,7 +91,7 @@ def _write_documents(folder: Path, n_tokens: int) -> None:
     folder.mkdir()
     per_document = 180
     for number in range(max(1, n_tokens // per_document)):
-        text = " ".join(words.choices(_WORDS, k=per_document - 20))
+        text = " ".join(words.choices(WORDS, k=per_document - 20))
         (folder / f"note{number:03}.md").write_text(f"# Note {number}\n\n{text}.\n", "utf-8")
 
 
@@ -107,7 +108,7 @@ class _Arms:
 
     def service(self) -> float:
         """First text of an answer to a question never asked before, in milliseconds."""
-        question = " ".join(self._random.choices(_WORDS, k=12)) + "?"
+        question = " ".join(self._random.choices(WORDS, k=12)) + "?"
         body = {
             "model": self._model,
             "messages": [{"role": "user", "content": question}],

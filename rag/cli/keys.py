@@ -9,6 +9,7 @@ import typer
 
 from rag.cli.options import AsJson, Config, DataDir, load_settings
 from rag.cli.output import note, say, say_json, say_table
+from rag.types import Priority
 
 if TYPE_CHECKING:
     from rag.auth import Keys, Scope
@@ -49,6 +50,9 @@ def create(
         int | None, typer.Option(min=1, help="Tokens of prompts and answers in a minute. Unset: no limit.")
     ] = None,
     concurrent: Annotated[int | None, typer.Option(min=1, help="Requests at the same time. Unset: no limit.")] = None,
+    priority: Annotated[
+        Priority, typer.Option(help="Who goes first when requests wait; low ones wait as long as they must.")
+    ] = Priority.NORMAL,
     expires: Annotated[
         str | None,
         typer.Option(help="12h, 30d or 8w from now, or a date (UTC, from midnight). Unset: never.", show_default=False),
@@ -76,7 +80,10 @@ def create(
             collections=_grants(collections, group, infos),
             scopes=_scopes(scopes),
             limits=KeyLimits(
-                requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, concurrent=concurrent
+                requests_per_minute=requests_per_minute,
+                tokens_per_minute=tokens_per_minute,
+                concurrent=concurrent,
+                priority=priority,
             ),
             expires_at=expires_at,
         )
@@ -225,4 +232,7 @@ def _limits(limits: "KeyLimits") -> str | None:
         (limits.tokens_per_minute, "tokens/min"),
         (limits.concurrent, "at a time"),
     )
-    return ", ".join(f"{number} {what}" for number, what in words if number) or None
+    texts = [f"{number} {what}" for number, what in words if number]
+    if limits.priority is not Priority.NORMAL:
+        texts.append(f"{limits.priority} priority")
+    return ", ".join(texts) or None

@@ -83,6 +83,13 @@ class EnginePool:
         """The engines that can be asked."""
         return [slot for slot in self.slots if slot.info]
 
+    @property
+    def kv_tokens(self) -> int | None:
+        """Tokens that the caches of all ready engines hold; None: one does not say, or none is ready."""
+        infos = [slot.info for slot in self.slots if slot.info]
+        known = [info.kv_tokens for info in infos if info.kv_tokens]
+        return sum(known) if known and len(known) == len(infos) else None
+
     async def some_ready(self, wait_s: float) -> None:
         """Return once an engine can be asked.
 

@@ -26,6 +26,12 @@ class ServerSettings(Section):
     insecure_no_auth: bool = Field(False, description="Listen beyond loopback although no key has been made.")
     max_concurrent: int = Field(64, ge=1, description="Requests that may hold the engine at the same time.")
     max_queue: int = Field(256, ge=0, description="Requests that may wait for a place; one more is answered 429.")
+    first_token_objective_s: float = Field(
+        30.0,
+        gt=0,
+        description="Seconds from arrival within which an answer should begin: a request that would have to wait "
+        "longer is answered 429 at once, with the seconds after which to try again.",
+    )
     request_timeout_s: float = Field(600.0, gt=0, description="Seconds from arrival after which a request is ended.")
     redis_url: SecretStr | None = Field(
         None, description="Redis that counts the limits of keys for several services; unset: each counts for itself."

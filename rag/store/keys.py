@@ -5,8 +5,10 @@ import sqlite3
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rag.store.database import Database
+from rag.types import Priority
 
 _SCHEMA = """
 PRAGMA synchronous = FULL; -- a key that was revoked stays so through a power cut
@@ -32,10 +34,11 @@ class KeyLimits:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent: int | None = None
+    priority: Priority = Priority.NORMAL  # who goes first when requests wait
 
     def __bool__(self) -> bool:
-        """Whether anything is limited."""
-        return any(asdict(self).values())
+        """Whether anything is counted."""
+        return any((self.requests_per_minute, self.tokens_per_minute, self.concurrent))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +147,13 @@ def _record(row: sqlite3.Row) -> KeyRecord:
         secret_sha256=secret_sha256,
         collections=grants,
         scopes=tuple(json.loads(scopes)),
-        limits=KeyLimits(**json.loads(limits)),
+        limits=_limits(json.loads(limits)),
         expires_at=expires_at,
         created=created,
         revoked=revoked,
     )
+
+
+def _limits(stored: dict[str, Any]) -> KeyLimits:  # Any: what JSON holds
+    """Limits as they were stored; those of older keys name no priority."""
+    return KeyLimits(**{**stored, "priority": Priority(stored.get("priority", Priority.NORMAL))})

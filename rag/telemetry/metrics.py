@@ -15,6 +15,12 @@ class Metrics:
         self.requests = Counter("rag_requests", "Answered HTTP requests.", ["route", "status"], registry=registry)
         self.in_flight = Gauge("rag_in_flight_requests", "Requests that hold a place at the engine.", registry=registry)
         self.queued = Gauge("rag_queued_requests", "Requests that wait for a place.", registry=registry)
+        self.shed = Counter(
+            "rag_shed_requests",
+            "Requests answered 429 at once: the queue was full, or the first token would have come too late.",
+            ["reason", "priority"],
+            registry=registry,
+        )
         self.first_token_s = Histogram(
             "rag_first_token_seconds", "Arrival of a request to its first token.", buckets=_SECONDS, registry=registry
         )

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import openai
@@ -224,6 +225,25 @@ def test_a_full_queue_answers_429_at_once(serve_fake) -> None:
         for thread in threads:
             thread.join()
         assert sorted(statuses) == [200, 200, 429, 429, 429]
+
+
+def test_what_would_begin_too_late_is_told_when_to_come_back(serve_fake) -> None:
+    limits = {"server": {"max_concurrent": 1, "first_token_objective_s": 0.3}}
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "x"}], "max_tokens": 10}
+    with serve_fake("word " * 100, settings=limits, token_s=0.02) as (url, _):
+
+        def post(_: int) -> httpx2.Response:
+            return httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=60)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(post, range(8)))  # nothing is known of the pace yet: all are taken
+            answers = list(pool.map(post, range(16)))
+        refused = [each for each in answers if each.status_code == 429]
+        assert 0 < len(refused) < 16
+        for each in refused:
+            assert each.json()["error"]["code"] == "rate_limit_exceeded"
+            assert "first_token_objective_s" in each.json()["error"]["message"]
+            assert int(each.headers["retry-after"]) >= 1
 
 
 def test_a_deadline_ends_an_answer(serve_fake) -> None:

@@ -191,7 +191,12 @@ def test_the_command_makes_lists_and_revokes(rag_keys) -> None:
     assert status == 0
     assert set(made) == {"id", "key", "name", "group", "collections", "scopes", "limits", "expires_at"}
     assert (made["group"], made["collections"], made["scopes"]) == ("g", None, ["chat", "admin"])
-    assert made["limits"] == {"requests_per_minute": 60, "tokens_per_minute": None, "concurrent": None}
+    assert made["limits"] == {
+        "requests_per_minute": 60,
+        "tokens_per_minute": None,
+        "concurrent": None,
+        "priority": "normal",
+    }
     assert made["expires_at"] == "2099-01-01T00:00:00Z"
     assert "sees no collection" in err
 

@@ -56,6 +56,8 @@ async def asked(
         request_id=request_id,
         collection=searched,
         group=caller.group,
+        key_id=caller.key_id or "",
+        priority=caller.limits.priority,
         meter=caller.meter,
         top_k=(search.max_num_results if search else None) or body.rag.top_k,
         citations=body.rag.citations,
