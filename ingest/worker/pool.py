@@ -95,8 +95,8 @@ class Readers:
 
     def read_all(
         self, files: Iterable[T], load: Callable[[T], tuple[str, bytes]]
-    ) -> Iterator[tuple[T, Reading | OSError]]:
-        """Each file in order with what it gave. The next ones are read meanwhile, within bounds.
+    ) -> Iterator[tuple[T, "Future[Reading | OSError]"]]:
+        """Each file in order with what it gives. The next ones are read meanwhile, within bounds.
 
         load: the path that tells a file's kind, and its bytes; called on other threads. It may raise OSError.
         """
@@ -110,8 +110,7 @@ class Readers:
                 ahead.append((file, self._executor.submit(self._read, file, load)))
             if not ahead:
                 return
-            file, reading = ahead.popleft()
-            yield file, reading.result()
+            yield ahead.popleft()
 
     def _read(self, file: T, load: Callable[[T], tuple[str, bytes]]) -> Reading | OSError:
         try:
