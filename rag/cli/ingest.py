@@ -160,13 +160,13 @@ def _progress(shown: Shown) -> "Bars | JsonLines | Silent":
 
 
 def _encoder(settings: "Settings") -> "Encoder":
-    from rag.embed.load import load_encoder
+    from rag.embed.load import load_for_many
     from rag.embed.remembered import RememberedEncoder, remembered_file
     from rag.models import embedding_source
 
     source = embedding_source(settings.embedding.model)
     return RememberedEncoder(
-        partial(load_encoder, settings.embedding), remembered_file(settings.data_dir, settings.embedding, source)
+        partial(load_for_many, settings.embedding), remembered_file(settings.data_dir, settings.embedding, source)
     )
 
 
