@@ -76,12 +76,17 @@ def test_windows_come_back_in_order_however_many_are_computed_at_once() -> None:
         assert (ahead.n_asked, ahead.n_taken, ahead.n_texts) == (3, 3, 3)
 
 
-def test_an_interrupt_does_not_wait_for_what_is_computed() -> None:
-    encoder = Gated(at_once=1)
-    with pytest.raises(KeyboardInterrupt), Ahead(encoder) as ahead:
+def interrupted(encoder: Gated) -> None:
+    with Ahead(encoder) as ahead:
         ahead.ask(["a"])
         ahead.ask(["b"])
         assert encoder.begun.acquire(timeout=30)
         raise KeyboardInterrupt
+
+
+def test_an_interrupt_does_not_wait_for_what_is_computed() -> None:
+    encoder = Gated(at_once=1)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(encoder)
     assert encoder.is_closed
     assert encoder.n_encoded <= 1  # "b" was never begun
