@@ -22,6 +22,7 @@ from rag.types import EmbeddingInfo
 
 # What a core's caches hold; a GPU needs more to have enough to do.
 _CPU_TOKENS, _GPU_TOKENS = 1024, 16_384
+_MOST_TOKENS = 2**20
 _LANES_A_WINDOW = 8  # texts that are given at once make batches for about so many
 
 
@@ -83,7 +84,7 @@ class SentenceEncoder:
     @property
     def max_tokens(self) -> int:
         """Longest text that the model reads, special tokens included."""
-        return int(self._model.max_seq_length or 512)
+        return int(min(self._model.max_seq_length or 512, _MOST_TOKENS))  # a static model's is infinite
 
     @property
     def shorter_dimensions(self) -> Collection[int]:
@@ -172,7 +173,9 @@ def _unit(vectors: torch.Tensor) -> Vectors:
 
 
 def _plain_tokenizer(model: SentenceTransformer) -> Tokenizer:
-    tokenizer: Tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+    # A static model has the tokenizer itself, others one around it.
+    inner = getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
+    tokenizer: Tokenizer = Tokenizer.from_str(inner.to_str())
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
