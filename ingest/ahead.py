@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from rag.embed import Encoder, Vectors  # the room loads torch, which an ingest with a given encoder need not
+    from rag.embed import Encoder  # the room loads torch, which an ingest with a given encoder need not
+    from rag.embed.base import Vectors
 
 # Enough for batches of like length (of 2,048 tokens that are computed, 95 in 100 are text with passages of 17 to 256
 # tokens, 91 in 100 from half the window), few enough to lose seconds by a kill.
