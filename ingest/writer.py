@@ -1,7 +1,7 @@
 """Files that were read and cut into a draft, with the vectors of their texts."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,6 +16,7 @@ from rag.store import Document, Draft, NewChunk
 
 if TYPE_CHECKING:
     from rag.embed import Encoder  # the room loads torch, which an ingest with a given encoder need not
+    from rag.embed.base import Vectors
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ class Writer:
         self._stages = stages
         self._ahead = Ahead(encoder)
         self._files: list[Prepared] = []
+        self._n_chunks = 0  # of these
         self._groups: deque[_Group] = deque()
 
     @property
@@ -69,7 +71,8 @@ class Writer:
     def add(self, file: Prepared) -> None:
         """Nothing; the file is stored in time. Waits while the encoder has enough to do."""
         self._files.append(file)
-        if sum(each.n_chunks for each in self._files) >= WINDOW:
+        self._n_chunks += file.n_chunks
+        if self._n_chunks >= WINDOW:
             self._ask()
 
     def meanwhile(self, future: "Future[T]") -> T:
@@ -89,9 +92,9 @@ class Writer:
             self._keep()
 
     def _ask(self) -> None:
-        files, self._files = tuple(self._files), []
+        files, self._files, self._n_chunks = tuple(self._files), [], 0
         with self._stages.timed("store"):
-            texts = dict.fromkeys(text for each in files for document in each.documents for text in _texts(*document))
+            texts = _texts_of(files)
             known = self._draft.vectors(texts)
             missing = [text for text in texts if text not in known and not self._ahead.has(text)]
         if missing:
@@ -115,17 +118,18 @@ class Writer:
     def _store(self) -> None:
         with self._stages.timed("store"):
             while self._groups and self._groups[0].n_windows <= self._ahead.n_taken:
-                for file in self._groups.popleft().files:
-                    self._put(file)
+                files = self._groups.popleft().files
+                vectors = self._draft.vectors(_texts_of(files))
+                for file in files:
+                    self._put(file, vectors)
                     self._progress.advance()
 
-    def _put(self, file: Prepared) -> None:
+    def _put(self, file: Prepared, vectors: "Mapping[str, Vectors]") -> None:
         paths = {document.path for document, _ in file.documents}
         self._draft.remove(file.root, file.file, keep=paths | file.kept)
         for document, chunks in file.documents:
-            texts = _texts(document, chunks)
-            vectors = self._draft.vectors(texts)
-            self._draft.put(document, chunks, np.stack([vectors[text] for text in texts]))
+            rows = [vectors[text] for text in _texts(document, chunks)]
+            self._draft.put(document, chunks, np.stack(rows))
 
     def __enter__(self) -> Self:
         self._ahead.__enter__()
@@ -136,6 +140,11 @@ class Writer:
     ) -> None:
         self._ahead.__exit__(kind, error, trace)
         self._stages.add("embed", self._ahead.seconds)
+
+
+def _texts_of(files: Iterable[Prepared]) -> dict[str, None]:
+    """Each text of the files once, in order."""
+    return dict.fromkeys(text for file in files for document in file.documents for text in _texts(*document))
 
 
 def _texts(document: Document, chunks: Iterable[NewChunk]) -> list[str]:
