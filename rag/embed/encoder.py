@@ -15,6 +15,7 @@ from transformers.utils import logging
 from rag.embed.base import Vectors
 from rag.embed.batches import batches
 from rag.embed.copies import Copies
+from rag.embed.cores import usable_cores
 from rag.embed.tokenised import Task, Tokenised, tokenise
 from rag.errors import ConfigError
 from rag.settings import EmbeddingSettings
@@ -35,28 +36,29 @@ class SentenceEncoder:
     """
 
     def __init__(
-        self, settings: EmbeddingSettings, source: str, *, n_threads: int | None = None, n_lanes: int = 1
+        self, settings: EmbeddingSettings, source: str, *, n_threads: int | None = None, n_lanes: int | None = 1
     ) -> None:
         """Load the model from `source`, a folder or a hub name.
 
         n_threads: CPU threads of this process's torch for each batch; None leaves its own choice, all cores.
-        n_lanes: batches that a CPU computes at once. Many texts are done soonest with a lane for each core and one
-        thread for each lane: threads of one batch wait for each other at each of a hundred steps, and for long if
-        anything else runs on a core. One text is done soonest the other way round.
+        n_lanes: batches that are computed at once, each on a device of its own or on a core of the CPU; None: on all
+        that there are. Many texts are done soonest with all cores and one thread for each: threads of one batch wait
+        for each other at each of a hundred steps, and for long if anything else runs on a core. One text is done
+        soonest the other way round.
 
         Raises:
             ConfigError: nothing that can be loaded is there.
         """
         if n_threads is not None:
             torch.set_num_threads(n_threads)
-        devices = _devices(settings.device)
+        devices = _devices(settings.device)[:n_lanes]
         is_cpu = devices[0] == "cpu"
         dtype = _dtype(settings.dtype, devices[0])
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         load = partial(_load, settings.model, source, dtype)
         self._model = load(devices[0])
         if devices == ("cpu",):
-            self._lanes = Copies(lambda _: self._model, devices * n_lanes, self._model)
+            self._lanes = Copies(lambda _: self._model, devices * (n_lanes or usable_cores()), self._model)
         else:
             self._lanes = Copies(load, devices, self._model)
         self._executor = ThreadPoolExecutor(self._lanes.n_most, thread_name_prefix="lane")

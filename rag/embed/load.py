@@ -1,13 +1,12 @@
 """From settings to the encoder that they name. Loading a model takes seconds."""
 
 from rag.embed.base import Encoder
-from rag.embed.cores import usable_cores
 from rag.embed.fake import FAKE_MODEL, FakeEncoder
 from rag.models import embedding_source
 from rag.settings import EmbeddingSettings
 
 
-def load_encoder(settings: EmbeddingSettings, *, n_threads: int | None = None, n_lanes: int = 1) -> Encoder:
+def load_encoder(settings: EmbeddingSettings, *, n_threads: int | None = None, n_lanes: int | None = 1) -> Encoder:
     """The encoder, loaded. n_threads, n_lanes: as of `SentenceEncoder`.
 
     Raises:
@@ -28,4 +27,4 @@ def load_for_many(settings: EmbeddingSettings) -> Encoder:
     Raises:
         ConfigError: nothing that can be loaded has this name.
     """
-    return load_encoder(settings, n_threads=1, n_lanes=usable_cores())
+    return load_encoder(settings, n_threads=1, n_lanes=None)

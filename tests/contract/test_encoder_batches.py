@@ -21,7 +21,7 @@ SENTENCES = ("The tide is high.", "", "Ebbe und Flut — 潮汐", "Parcels leave
 TEXTS = [" ".join([sentence] * n) for n in (1, 9, 3, 40) for sentence in SENTENCES]
 
 
-def encoder_of(source: str = MODEL, *, device: str = "cpu", lanes: int = 1) -> SentenceEncoder:
+def encoder_of(source: str = MODEL, *, device: str = "cpu", lanes: int | None = 1) -> SentenceEncoder:
     settings = EmbeddingSettings(model=source, device=device, dtype="float32", batch_tokens=300)
     return SentenceEncoder(settings, source, n_threads=1, n_lanes=lanes)
 
@@ -80,7 +80,9 @@ def test_vectors_are_the_same_bit_for_bit_on_any_number_of_lanes_and_devices() -
     alone = encoder_of()
     vectors = alone.encode_documents(TEXTS)
     several = encoder_of(lanes=3)
-    devices = encoder_of(device="cpu,cpu")
+    devices = encoder_of(device="cpu,cpu", lanes=None)
+    assert (alone.at_once, devices._lanes.n_most) == (1, 2)
+    assert encoder_of(device="cpu,cpu")._lanes.n_most == 1  # as a service has it
     assert devices.plan(TEXTS) == several.plan(TEXTS) == alone.plan(TEXTS)
     for encoder in (several, devices):
         assert (encoder.encode_documents(TEXTS) == vectors).all()
