@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -82,8 +82,9 @@ class Writer:
                 self._keep()
             if future.done():
                 return future.result()
+            pending: set[Future[Any]] = {future, first} if first else {future}  # Any: of two kinds
             with self._stages.timed("read"):
-                wait({future, first} if first else {future}, return_when=FIRST_COMPLETED)
+                wait(pending, return_when=FIRST_COMPLETED)
 
     def finish(self) -> None:
         """Nothing; all files are stored."""
