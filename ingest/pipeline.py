@@ -1,7 +1,7 @@
 """Files in, a new generation out: scan, plan, read, chunk, embed, store, publish."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from ingest.plan import Plan, plan
 from ingest.progress import Progress, Silent
 from ingest.run import SPECIAL_TOKENS, Run
 from ingest.scan import Refused, Scan, scan
+from ingest.stages import Stage, Stages
 from ingest.worker.pool import Readers
 from rag.errors import ConfigError, NotFound
 from rag.settings import IngestSettings
@@ -40,12 +41,14 @@ class Summary:
     chunks: int  # of the whole collection
     embedded: int  # chunks that the model was asked for
     seconds: float
+    stages: Mapping[Stage, float]  # seconds by stage, see `Stages`
 
     def as_dict(self) -> dict[str, object]:
         """The summary as it stands in JSON."""
         skipped = [{"path": each.path, "reason": each.reason} for each in self.skipped]
         failed = [{"path": each.path, "error": each.reason} for each in self.failed]
-        return {**asdict(self), "skipped": skipped, "failed": failed}
+        stages = {name: round(seconds, 3) for name, seconds in self.stages.items()}
+        return {**asdict(self), "skipped": skipped, "failed": failed, "stages": stages}
 
 
 def ingest(
@@ -75,15 +78,19 @@ def ingest(
     """
     began = time.monotonic()
     progress = progress or Silent()
+    stages = Stages()
     rules = rules or store.rules(collection, group)
-    found = _scan(paths, rules, settings, store)
-    max_tokens = min(rules.chunk_tokens or settings.chunk_tokens, encoder.max_tokens - SPECIAL_TOKENS)
+    with stages.timed("plan"):
+        found = _scan(paths, rules, settings, store)
+    with stages.timed("load"):
+        max_tokens = min(rules.chunk_tokens or settings.chunk_tokens, encoder.max_tokens - SPECIAL_TOKENS)
     recipe = chunk.recipe(max_tokens)
 
     def planned(known: Callable[[str], dict[str, Known]], seen: SeenFiles) -> Plan:
         _refuse_nothing(paths, found, known)
         digests = Digests(seen, max_file_bytes=settings.max_file_bytes, check=check)
-        return plan(found, known, recipe=recipe, digests=digests, prune=prune, progress=progress)
+        with stages.timed("plan"):
+            return plan(found, known, recipe=recipe, digests=digests, prune=prune, progress=progress)
 
     if dry_run:
         with _readable(store, collection, group) as (known, seen, generation, n_chunks):
@@ -97,10 +104,12 @@ def ingest(
             todo = planned(draft.known, seen)
             _remember(found, seen)
             draft.set_rules(rules)
-            n_embedded = 0 if todo.is_idle else _apply(todo, draft, encoder, settings, max_tokens, progress)
+            n_embedded = 0 if todo.is_idle else _apply(todo, draft, encoder, settings, max_tokens, progress, stages)
             n_chunks = draft.counts[1]
-            summary = _summary(collection, todo, generation=draft.publish(), chunks=n_chunks, embedded=n_embedded)
-    return replace(summary, seconds=round(time.monotonic() - began, 3))
+            with stages.timed("publish"):
+                generation = draft.publish()
+            summary = _summary(collection, todo, generation=generation, chunks=n_chunks, embedded=n_embedded)
+    return replace(summary, seconds=round(time.monotonic() - began, 3), stages=stages.seconds)
 
 
 def _scan(paths: Sequence[Path], rules: Rules, settings: IngestSettings, store: Store) -> Scan:
@@ -124,7 +133,13 @@ def _remember(found: Scan, seen: SeenFiles) -> None:
 
 
 def _apply(
-    todo: Plan, draft: Draft, encoder: "Encoder", settings: IngestSettings, max_tokens: int, progress: Progress
+    todo: Plan,
+    draft: Draft,
+    encoder: "Encoder",
+    settings: IngestSettings,
+    max_tokens: int,
+    progress: Progress,
+    stages: Stages,
 ) -> int:
     """How many chunks the model was asked for; the draft is as planned."""
     with Readers(settings) as readers:
@@ -135,6 +150,7 @@ def _apply(
             chunker=Chunker(encoder.tokenizer, max_tokens),
             recipe=chunk.recipe(max_tokens),
             max_file_bytes=settings.max_file_bytes,
+            stages=stages,
         )
         run.apply(todo, progress)
     return run.n_embedded
@@ -177,4 +193,5 @@ def _summary(collection: str, done: Plan, *, generation: int, chunks: int, embed
         chunks=chunks,
         embedded=embedded,
         seconds=0.0,
+        stages={},
     )

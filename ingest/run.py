@@ -1,10 +1,7 @@
 """A plan carried out on a draft: read, chunk, embed, store."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ingest import chunk
 from ingest.chunk import Chunker
@@ -13,28 +10,15 @@ from ingest.plan import Plan
 from ingest.progress import Progress
 from ingest.readers import Extracted, ReadFailure
 from ingest.scan import Found, Refused, reason_of
+from ingest.stages import Stages
 from ingest.worker.pool import Readers, Reading
+from ingest.writer import Prepared, Writer
 from rag.store import Document, Draft, NewChunk
 
 if TYPE_CHECKING:
     from rag.embed import Encoder  # the room loads torch, which an ingest with a given encoder need not
 
 SPECIAL_TOKENS = 2  # what an encoder puts around a text
-_BATCH_CHUNKS = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
-    """A file that has been read and waits for its vectors."""
-
-    root: str
-    file: str
-    documents: tuple[tuple[Document, tuple[NewChunk, ...]], ...]
-    kept: frozenset[str]  # paths of documents in it that were known and could not be read now
-
-    @property
-    def n_chunks(self) -> int:
-        return sum(len(chunks) for _, chunks in self.documents)
 
 
 class Run:
@@ -49,8 +33,12 @@ class Run:
         chunker: Chunker,
         recipe: str,
         max_file_bytes: int,
+        stages: Stages,
     ) -> None:
-        """Read with `readers`, cut with `chunker`, whose recipe this is, and embed with `encoder`."""
+        """Read with `readers`, cut with `chunker`, whose recipe this is, and embed with `encoder`.
+
+        stages: told how long each of that took.
+        """
         self.n_embedded = 0
         self._draft = draft
         self._encoder = encoder
@@ -58,33 +46,39 @@ class Run:
         self._chunker = chunker
         self._recipe = recipe
         self._max_file_bytes = max_file_bytes
+        self._stages = stages
 
     def apply(self, todo: Plan, progress: Progress) -> None:
-        """Nothing; the draft is as planned."""
+        """Nothing; the draft is as planned.
+
+        Workers read, this thread cuts and stores, and the encoder's threads embed, all at the same time.
+        """
         for root, path in todo.removed:
             self._draft.remove(root, path)
         for old, found in todo.moved:
             self._draft.move(found.root, old, found.path)
         progress.stage("ingest", len(todo.new) + len(todo.changed))
-        waiting: list[_Waiting] = []
-        for found, reading in self._readers.read_all((*todo.new, *todo.changed), self._load):
-            try:
-                read = self._read(found, reading, todo)
-            except (ReadFailure, OSError) as error:
-                reason = reason_of(error) if isinstance(error, OSError) else str(error)
-                _fail(todo, found, [Refused(root=found.root, path=found.path, reason=reason)])
-            else:
-                waiting.extend([read] if read else [])
-            if sum(each.n_chunks for each in waiting) >= _BATCH_CHUNKS:
-                self._store(waiting)
-                waiting = []
-            progress.advance()
-        self._store(waiting)
+        with Writer(self._draft, self._encoder, progress, self._stages) as writer:
+            for found, future in self._readers.read_all((*todo.new, *todo.changed), self._load):
+                reading = writer.meanwhile(future)
+                try:
+                    with self._stages.timed("chunk"):
+                        file = self._read(found, reading, todo)
+                except (ReadFailure, OSError) as error:
+                    reason = reason_of(error) if isinstance(error, OSError) else str(error)
+                    _fail(todo, found, [Refused(root=found.root, path=found.path, reason=reason)])
+                    file = None
+                if file:
+                    writer.add(file)
+                else:
+                    progress.advance()
+            writer.finish()
+        self.n_embedded += writer.n_embedded
 
     def _load(self, found: Found) -> tuple[str, bytes]:
         return found.path, read_file(found.file, self._max_file_bytes)
 
-    def _read(self, found: Found, reading: Reading | OSError, todo: Plan) -> _Waiting | None:
+    def _read(self, found: Found, reading: Reading | OSError, todo: Plan) -> Prepared | None:
         """The file's documents; None if it has none. What it is and holds that is no document is noted in `todo`."""
         if isinstance(reading, OSError):
             raise reading
@@ -97,7 +91,7 @@ class Run:
             todo.skipped.extend(skipped)
             # What failed inside is tried again next time: no recipe is like "".
             recipe = "" if failed else self._recipe
-            return _Waiting(
+            return Prepared(
                 root=found.root,
                 file=found.path,
                 documents=tuple(self._document(found, reading, recipe, beside, *each) for each in texts),
@@ -133,30 +127,6 @@ class Run:
             beside=digest,
         )
         return document, tuple(NewChunk(start=span.start, end=span.end, anchor=anchor) for span, anchor in pairs)
-
-    def _store(self, waiting: Sequence[_Waiting]) -> None:
-        """Nothing; the documents are in the draft. Text that had a vector, in whatever document, keeps it."""
-        texts = dict.fromkeys(text for each in waiting for document in each.documents for text in _texts(*document))
-        vectors = self._draft.vectors(texts)
-        missing = [text for text in texts if text not in vectors]
-        vectors |= zip(missing, self._embed(missing), strict=True)
-        for each in waiting:
-            paths = {document.path for document, _ in each.documents}
-            self._draft.remove(each.root, each.file, keep=paths | each.kept)
-            for document, chunks in each.documents:
-                self._draft.put(document, chunks, np.stack([vectors[text] for text in _texts(document, chunks)]))
-
-    def _embed(self, texts: Sequence[str]) -> Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]:
-        self.n_embedded += len(texts)
-        for first in range(0, len(texts), _BATCH_CHUNKS):
-            part = texts[first : first + _BATCH_CHUNKS]
-            vectors = self._encoder.encode_documents(part)
-            self._draft.keep(part, vectors)  # should this run be killed, the next one has them
-            yield from vectors
-
-
-def _texts(document: Document, chunks: Iterable[NewChunk]) -> list[str]:
-    return [document.text[each.start : each.end] for each in chunks]
 
 
 def _inside(path: str, name: str) -> str:

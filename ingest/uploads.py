@@ -9,6 +9,7 @@ from ingest.plan import Plan, plan
 from ingest.progress import Silent
 from ingest.run import SPECIAL_TOKENS, Run
 from ingest.scan import Found, scan_files
+from ingest.stages import Stages
 from ingest.worker.pool import Readers
 from rag.embed import Encoder
 from rag.indexing import Job
@@ -49,6 +50,7 @@ class UploadIndexer:
                     chunker=self._chunker(encoder, cut),
                     recipe=_recipe(cut),
                     max_file_bytes=self._settings.max_file_bytes,
+                    stages=Stages(),
                 )
                 for some in _batches(alike):
                     wanted = [job for job in some if is_wanted(job.file_id)]

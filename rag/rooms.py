@@ -114,7 +114,7 @@ async def open_rooms(
         stack.push_async_callback(engines.close)
         if encoder is None:
             encoder = await asyncio.to_thread(make_encoder, settings, n_threads=_encoder_threads(engines))
-        batcher = Batcher(encoder, batch_tokens=settings.embedding.batch_tokens, max_queue=settings.embedding.max_queue)
+        batcher = Batcher(encoder, max_queue=settings.embedding.max_queue)
         stack.push_async_callback(batcher.close)
         engine = await engines.start()
         indexing = Indexing(library, indexer, BorrowedEncoder(batcher, asyncio.get_running_loop()))

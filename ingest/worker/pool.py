@@ -1,7 +1,6 @@
 """Workers side by side: files in, documents out, in order."""
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from ingest.readers.limits import Limits
 from ingest.worker.convert import Converter
 from ingest.worker.frames import Part
 from ingest.worker.process import Bounds, Worker
+from rag.embed.cores import usable_cores
 from rag.settings import IngestSettings
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Readers:
             ),
         )
         self._converter = _converter(settings, self._bounds.limits)
-        self._n_workers = settings.workers or len(os.sched_getaffinity(0))
+        self._n_workers = settings.workers or usable_cores()
         self._executor = ThreadPoolExecutor(self._n_workers, thread_name_prefix="read")
         self._workers: list[Worker] = []
         self._idle: LifoQueue[Worker] = LifoQueue()
@@ -95,8 +95,8 @@ class Readers:
 
     def read_all(
         self, files: Iterable[T], load: Callable[[T], tuple[str, bytes]]
-    ) -> Iterator[tuple[T, Reading | OSError]]:
-        """Each file in order with what it gave. The next ones are read meanwhile, within bounds.
+    ) -> Iterator[tuple[T, "Future[Reading | OSError]"]]:
+        """Each file in order with what it gives. The next ones are read meanwhile, within bounds.
 
         load: the path that tells a file's kind, and its bytes; called on other threads. It may raise OSError.
         """
@@ -110,8 +110,7 @@ class Readers:
                 ahead.append((file, self._executor.submit(self._read, file, load)))
             if not ahead:
                 return
-            file, reading = ahead.popleft()
-            yield file, reading.result()
+            yield ahead.popleft()
 
     def _read(self, file: T, load: Callable[[T], tuple[str, bytes]]) -> Reading | OSError:
         try:

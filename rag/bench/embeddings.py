@@ -1,7 +1,7 @@
 """`rag bench embeddings`: what is left of the encoder's throughput for callers of one text each.
 
 Two arms in one run, in turn (ABBA, so that drift hits both alike): the encoder itself over all texts at once, with the
-batch size that is best for it here; and the service, asked over HTTP by many callers who each send one text and wait.
+batch that is best for it here; and the service, asked over HTTP by many callers who each send one text and wait.
 """
 
 import asyncio
@@ -20,7 +20,8 @@ from rag.embed.encoder import SentenceEncoder
 from rag.models import chat_model_source, embedding_source
 from rag.settings import Settings
 
-_BATCH_SIZES = (4, 8, 16, 32, 64)
+_BATCH_TOKENS = (512, 1024, 2048, 4096, 8192)
+_WARM_UP = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class EmbeddingsResult:
     mean_tokens: float
     n_callers: int
     n_threads: int | None
-    batch_sizes: dict[int, float]  # texts a second of the encoder with each
+    batch_tokens: dict[int, float]  # texts a second of the encoder with each
     encoder_per_s: float  # medians of the rounds
     service_per_s: float
     ratio: float  # median of the rounds' own
@@ -48,10 +49,10 @@ def bench_embeddings(
     settings: Settings, *, data: Path, set_name: str, n_texts: int, n_callers: int, n_rounds: int, n_threads: int | None
 ) -> EmbeddingsResult:
     """Measure with `n_texts` passages of a set below `data`."""
-    encoders = {size: _encoder(settings, size, n_threads) for size in _BATCH_SIZES}
-    passages = _readable([chunk.text for chunk in read_set(set_name, data).chunks], encoders[_BATCH_SIZES[0]])
+    encoders = {size: _encoder(settings, size, n_threads) for size in _BATCH_TOKENS}
+    passages = _readable([chunk.text for chunk in read_set(set_name, data).chunks], encoders[_BATCH_TOKENS[0]])
     texts = [passages[n % len(passages)] for n in range(n_texts)]
-    warm_up = texts[: max(_BATCH_SIZES)]
+    warm_up = texts[:_WARM_UP]
     per_s = {size: _after_warm_up(encoder, warm_up) for size, encoder in encoders.items()}
     best = encoders[max(per_s, key=lambda size: per_s[size])]
     raw: list[float] = []
@@ -84,7 +85,7 @@ def bench_embeddings(
         mean_tokens=round(sum(counts) / len(counts), 1),
         n_callers=n_callers,
         n_threads=n_threads,
-        batch_sizes={size: round(value, 1) for size, value in per_s.items()},
+        batch_tokens={size: round(value, 1) for size, value in per_s.items()},
         encoder_per_s=round(percentile(raw, 0.5), 1),
         service_per_s=round(percentile(service, 0.5), 1),
         ratio=round(percentile([ours / bare for ours, bare in zip(service, raw, strict=True)], 0.5), 3),
@@ -93,8 +94,8 @@ def bench_embeddings(
     )
 
 
-def _encoder(settings: Settings, batch_size: int, n_threads: int | None) -> Encoder:
-    sized = settings.embedding.model_copy(update={"batch_size": batch_size})
+def _encoder(settings: Settings, batch_tokens: int, n_threads: int | None) -> Encoder:
+    sized = settings.embedding.model_copy(update={"batch_tokens": batch_tokens})
     return SentenceEncoder(sized, embedding_source(settings.embedding.model), n_threads=n_threads)
 
 

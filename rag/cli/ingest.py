@@ -1,5 +1,6 @@
 """`rag ingest`: files in, a searchable collection out."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,8 +14,9 @@ from rag.cli.output import note, say_json
 from rag.cli.summary import show_summary
 
 if TYPE_CHECKING:
+    from ingest.lines import Lines
     from ingest.pipeline import Summary
-    from ingest.progress import Bars, JsonLines, Silent
+    from ingest.progress import Bars, Silent
     from rag.embed import Encoder
     from rag.settings import Settings
     from rag.store import Rules, Store
@@ -55,7 +57,9 @@ def ingest(
         bool, typer.Option("--check", help="Read every file, even if its size and times have not changed.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until interrupted, and take in what changes.")] = False,
-    progress: Annotated[Shown, typer.Option(help="Bars, JSON lines on standard error, or nothing.")] = "auto",
+    progress: Annotated[
+        Shown, typer.Option(help="Bars (lines without a terminal), JSON lines on standard error, or nothing.")
+    ] = "auto",
     data_dir: DataDir = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -151,22 +155,25 @@ def _ingest(
     return summary
 
 
-def _progress(shown: Shown) -> "Bars | JsonLines | Silent":
-    from ingest.progress import Bars, JsonLines, Silent
+def _progress(shown: Shown) -> "Bars | Lines | Silent":
+    from ingest.lines import json_lines, text_lines
+    from ingest.progress import Bars, Silent
 
     if shown == "json":
-        return JsonLines()
-    return Bars() if shown == "auto" else Silent()
+        return json_lines()
+    if shown == "off":
+        return Silent()
+    return Bars() if sys.stderr.isatty() else text_lines()
 
 
 def _encoder(settings: "Settings") -> "Encoder":
-    from rag.embed.load import load_encoder
+    from rag.embed.load import load_for_many
     from rag.embed.remembered import RememberedEncoder, remembered_file
     from rag.models import embedding_source
 
     source = embedding_source(settings.embedding.model)
     return RememberedEncoder(
-        partial(load_encoder, settings.embedding), remembered_file(settings.data_dir, settings.embedding, source)
+        partial(load_for_many, settings.embedding), remembered_file(settings.data_dir, settings.embedding, source)
     )
 
 

@@ -116,7 +116,7 @@ def _hits(
     from rag.rooms import make_reranker
 
     async def find() -> "list[tuple[Hit, ...]]":
-        batcher = Batcher(encoder, batch_tokens=settings.embedding.batch_tokens, max_queue=len(texts))
+        batcher = Batcher(encoder, max_queue=len(texts))
         try:
             with ThreadPoolExecutor(1) as executor:
                 retriever = Retriever(batcher, executor, mode=settings.retrieve.mode, reranker=reranker)

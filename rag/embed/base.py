@@ -15,7 +15,7 @@ Vectors = NDArray[np.float32]  # shape (n, dimensions), rows of length 1
 
 
 class Encoder(Protocol):
-    """Turns text into unit vectors. Calls block; one thread at a time may call."""
+    """Turns text into unit vectors. Calls block; so many threads at a time may call as `at_once` says."""
 
     @property
     def info(self) -> EmbeddingInfo:
@@ -33,11 +33,25 @@ class Encoder(Protocol):
     def shorter_dimensions(self) -> Collection[int]:
         """Lengths that its vectors may be cut to: those that the model was trained for (Matryoshka)."""
 
+    @property
+    def at_once(self) -> int:
+        """How many threads may call at a time: one for each device that it has."""
+
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of texts that are searched, in the order given."""
+        """Vectors of texts that are searched, in the order given.
+
+        Texts that are given together may be computed together, which of them is told by the texts alone. So the same
+        call gives the same vectors, bit for bit, on machines of one kind with as many threads.
+
+        Raises:
+            CancelledError: it was closed meanwhile.
+        """
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that search, in the order given."""
+
+    def close(self) -> None:
+        """Nothing; a call under way ends soon with `concurrent.futures.CancelledError`, as do all that follow."""
 
 
 def cut(vectors: Vectors, dimensions: int) -> Vectors:

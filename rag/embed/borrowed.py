@@ -52,6 +52,11 @@ class BorrowedEncoder:
         """Lengths that its vectors may be cut to."""
         return self._batcher.encoder.shorter_dimensions
 
+    @property
+    def at_once(self) -> int:
+        """How many threads may call at a time."""
+        return 1
+
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that are searched, in the order given."""
         parts, done = [np.empty((0, self.info.dimensions), np.float32)], 0

@@ -46,6 +46,11 @@ class FakeEncoder:
         """Lengths that its vectors may be cut to."""
         return self._shorter_dimensions
 
+    @property
+    def at_once(self) -> int:
+        """How many threads may call at a time."""
+        return 1
+
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that are searched, in the order given."""
         self.n_encoded += len(texts)
@@ -61,3 +66,6 @@ class FakeEncoder:
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that search, in the order given."""
         return self.encode_documents(texts)
+
+    def close(self) -> None:
+        """Nothing; a call under way is soon done."""

@@ -65,6 +65,15 @@ class RememberedEncoder:
         """Lengths that its vectors may be cut to. No ingest cuts them, so the file does not have them."""
         return self._loaded().shorter_dimensions
 
+    @property
+    def at_once(self) -> int:
+        """How many threads may call at a time, once it is loaded: this loads it.
+
+        Raises:
+            CorpusError: the model is not what the file says; the file is right from then on.
+        """
+        return self._loaded().at_once
+
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts that are searched, in the order given.
 
@@ -80,6 +89,11 @@ class RememberedEncoder:
             CorpusError: the model is not what the file says; the file is right from then on.
         """
         return self._loaded().encode_queries(texts)
+
+    def close(self) -> None:
+        """Nothing; a call under way ends soon with `CancelledError`."""
+        if self._encoder:
+            self._encoder.close()
 
     def _known(self) -> _Facts:
         if self._facts is None:

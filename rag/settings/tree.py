@@ -100,17 +100,16 @@ class EmbeddingSettings(Section):
     """The model that turns text into vectors."""
 
     model: str = Field("all-MiniLM-L6-v2", description="A folder, a hub's name, the embedded one; fake: for tests.")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    device: str = Field("auto", description="auto (all GPUs, else the CPU), cpu, cuda:N, or several: cuda:0,cuda:1.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the CPU or GPU computes in it, else float32."
     )
     shorter_dimensions: tuple[int, ...] = Field(
         (), description="Lengths that the model was trained to be cut to; empty: what its own config.json says."
     )
-    batch_size: int | None = Field(
-        None, ge=1, description="Texts computed at once; unset: 8 on a CPU, on a GPU as many as batch_tokens allows."
+    batch_tokens: int | None = Field(
+        None, ge=1, description="Tokens computed at once, padding included; unset: 1024 on a CPU, 16384 on a GPU."
     )
-    batch_tokens: int = Field(8192, ge=256, description="Tokens in one batch, padding included.")
     max_queue: int = Field(1024, ge=1, description="Texts that may wait for the encoder; more are answered 429.")
 
 

@@ -28,6 +28,7 @@ class Spool:
         self._record = np.dtype([("key", "V16"), ("vector", "<f4", (embedding.dimensions,)), ("check", "<u4")])
         self._rows: dict[bytes, int] = {}
         self._n_rows = 0
+        self._map: NDArray[np.void] | None = None
         if self._file.exists():
             self._recover()
 
@@ -62,7 +63,10 @@ class Spool:
         return added
 
     def _mapped(self) -> NDArray[np.void]:
-        return np.memmap(self._file, self._record, "r", shape=(self._n_rows,))
+        # Kept, since a draft looks up what each document needs: opening the file takes longer than that.
+        if self._map is None or len(self._map) < self._n_rows:
+            self._map = np.memmap(self._file, self._record, "r", shape=(self._n_rows,))
+        return self._map
 
     def _recover(self) -> None:
         self._n_rows = self._file.stat().st_size // self._record.itemsize

@@ -102,7 +102,7 @@ def test_files_come_in_order_and_what_cannot_be_opened_is_told() -> None:
         return ("slow.html", SLOW[:500_000]) if number == 0 else ("a.md", b"# %d" % number)
 
     with Readers(IngestSettings(workers=2)) as readers:
-        found = list(readers.read_all(range(30), load))
+        found = [(number, future.result()) for number, future in readers.read_all(range(30), load)]
         assert [number for number, _ in found] == list(range(30))
         assert isinstance(found[3][1], PermissionError)
         texts = [reading.parts[0].extracted for _, reading in found if isinstance(reading, Reading)]

@@ -35,9 +35,9 @@ def embeddings(
     if as_json:
         say_json(result.as_dict())
         return
-    sizes = "   ".join(f"{size}: {value:.0f}" for size, value in result.batch_sizes.items())
+    sizes = "   ".join(f"{size}: {value:.0f}" for size, value in result.batch_tokens.items())
     say(f"{result.n_texts} texts of {result.set_name}, {result.mean_tokens:.0f} tokens each on average")
-    say(f"encoder alone  {result.encoder_per_s:7.1f} texts/s   (by batch size {sizes})")
+    say(f"encoder alone  {result.encoder_per_s:7.1f} texts/s   (by tokens in a batch {sizes})")
     say(f"service        {result.service_per_s:7.1f} texts/s   {result.n_callers} callers of one text each")
     say(f"ratio          {result.ratio:7.2f}           (median of {rounds} rounds side by side)")
     say(f"a caller waits p50 {result.p50_ms:.0f} ms   p95 {result.p95_ms:.0f} ms")
