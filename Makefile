@@ -20,8 +20,9 @@ test: setup ## run the tests, the fast ones first
 bench: setup ## measure what the service adds to the engine's first token
 	@.venv/bin/rag bench load
 
-bench-arms: setup ## install what `rag bench reuse` compares with, in an environment of its own below data/bench
+bench-arms: setup ## install what `rag bench reuse` and `ingest` compare with, in environments of their own below data/bench
 	@.venv/bin/python -m rag.bench.reuse.pilot data/bench
+	@.venv/bin/python -m rag.bench.ingest.environments data/bench
 
 fuzz: setup ## send 20,000 cases to the service: from the OpenAPI document, and good bodies changed
 	@.venv/bin/python -m pytest -q -m fuzz tests/api/test_fuzz.py
