@@ -43,11 +43,10 @@ def serve(load: Callable[[Spec], tuple[Work, Said]]) -> None:
 
 
 def set_threads(spec: Spec) -> None:
-    """Nothing; torch computes on as many threads as were asked for, or as it thinks best."""
+    """Nothing; torch computes on as many threads as every other arm."""
     import torch
 
-    if spec["n_threads"]:
-        torch.set_num_threads(spec["n_threads"])
+    torch.set_num_threads(spec["n_threads"])
 
 
 def facts_of(model: Any, *packages: str) -> Said:  # noqa: ANN401 - a sentence-transformers model, whoever loaded it

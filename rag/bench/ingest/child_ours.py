@@ -12,8 +12,8 @@ from rag.store import Store
 
 
 def load(spec: Spec) -> tuple[Work, Said]:
-    """An ingest into an empty data directory, with the encoder loaded."""
-    encoder = load_encoder(EmbeddingSettings(**spec["embedding"]), n_threads=spec["n_threads"])
+    """An ingest into an empty data directory, with the encoder loaded as `rag ingest` loads it."""
+    encoder = load_encoder(EmbeddingSettings(**spec["embedding"]), n_threads=1, n_lanes=spec["n_threads"])
     encoder.encode_documents(WARM_UP)
     store = Store(Path(spec["folder"]), IndexSettings(**spec["index"]))
 
@@ -28,10 +28,14 @@ def load(spec: Spec) -> tuple[Work, Said]:
         return {
             "embedded": summary.embedded,
             "failed": len(summary.failed),
-            "stages": dict(getattr(summary, "stages", {})),
+            "stages": dict(summary.stages),
         }
 
-    return work, {"dtype": encoder.info.dtype, "versions": {"prefixrag": __version__}}
+    return work, {
+        "dtype": encoder.info.dtype,
+        "n_threads": spec["n_threads"],
+        "versions": {"prefixrag": __version__},
+    }
 
 
 if __name__ == "__main__":

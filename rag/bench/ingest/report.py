@@ -39,7 +39,7 @@ class ArmFigures:
     over_model_mb: float  # peak less loaded
     dtype: str
     batch_size: int | None
-    n_threads: int | None
+    n_threads: int
     stages: dict[str, float]
     versions: dict[str, str]
 
@@ -92,7 +92,7 @@ def tables(result: Result) -> list[str]:
     lines += [
         f"{arm.arm:<10} {arm.seconds:>8.2f} {arm.texts_per_s:>8.1f} {arm.tokens_per_s:>9,.0f} {arm.ours_is:>7.2f}x "
         f"{arm.loaded_mb:>9.0f} {arm.peak_mb:>8.0f} {arm.over_model_mb:>8.0f} {arm.batch_size or '-':>6}  "
-        f"{arm.dtype:<8} {arm.n_threads or '-':>8}"
+        f"{arm.dtype:<8} {arm.n_threads:>8}"
         for arm in arm_figures(result)
     ]
     return lines + [f"left out: {arm}. {why}" for arm, why in result.left_out.items()]
@@ -132,7 +132,7 @@ def _arm(arm: str, result: Result) -> ArmFigures:
         over_model_mb=round(max(sample.peak_mb - sample.loaded_mb for sample in samples), 1),
         dtype=said["dtype"],
         batch_size=said.get("batch_size"),
-        n_threads=said.get("n_threads"),
+        n_threads=said["n_threads"],
         stages={name: round(median(each[name] for each in stages if name in each), 3) for name in stages[0]},
         versions=said["versions"],
     )

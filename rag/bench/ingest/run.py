@@ -3,12 +3,14 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rag.bench.ingest.child import Spec
 from rag.bench.ingest.process import OURS, Sample, leave_out, run_arm
 from rag.embed import Encoder
 from rag.embed.load import load_encoder
+from rag.embed.remembered import RememberedEncoder, remembered_file
 from rag.errors import ConfigError, EngineError
 from rag.models import embedding_source
 from rag.settings import Settings
@@ -46,13 +48,14 @@ def bench_ingest(
     *,
     arms: Sequence[str],
     n_rounds: int,
-    n_threads: int | None,
+    n_threads: int,
     arms_dir: Path,
     say: Callable[[str], None],
 ) -> Result:
     """The result of every arm that can take part. Ours always does.
 
-    paths: what is ingested. arms_dir: where environments of other programs are. say: told of each run that is done.
+    paths: what is ingested. n_threads: that compute in each arm. arms_dir: where environments of other programs are.
+    say: told of each run that is done.
 
     Raises:
         ConfigError: an arm does not exist, or there is nothing to ingest.
@@ -62,9 +65,11 @@ def bench_ingest(
         raise ConfigError(f"{n_rounds} rounds measure nothing. Ask for at least one.")
     left_out = {arm: why for arm in arms if (why := leave_out(arm, arms_dir))}
     chosen = [OURS, *(arm for arm in dict.fromkeys(arms) if arm != OURS and arm not in left_out)]
-    encoder = load_encoder(settings.embedding)
+    source = embedding_source(settings.embedding.model)
+    facts = remembered_file(settings.data_dir, settings.embedding, source)
+    encoder = RememberedEncoder(partial(load_encoder, settings.embedding), facts)  # for its tokenizer
     spec: Spec = {
-        "model": embedding_source(settings.embedding.model),
+        "model": source,
         "dtype": encoder.info.dtype,
         "n_threads": n_threads,
         "paths": list(paths),

@@ -36,7 +36,7 @@ def ingest(
     rounds: Annotated[int, typer.Option(min=1, help="Times that every arm runs, forward and backward in turn.")] = 2,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="CPU threads of each encoder. [default: torch's choice]", show_default=False),
+        typer.Option(min=1, help="CPU threads that compute in each arm. [default: all cores]", show_default=False),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the JSON document to a file too.", show_default=False)] = None,
     plots: Annotated[Path | None, typer.Option(help="Write PNG plots to a folder.", show_default=False)] = None,
@@ -54,6 +54,7 @@ def ingest(
     from rag.bench.ingest.report import document, tables
     from rag.bench.ingest.run import bench_ingest
     from rag.bench.ingest.source import existing, write_passages
+    from rag.embed.cores import usable_cores
     from rag.errors import ConfigError
 
     settings = load_settings(data_dir, config).settings
@@ -70,7 +71,7 @@ def ingest(
             settings,
             arms=[arm for arm in arms.split(",") if arm],
             n_rounds=rounds,
-            n_threads=threads,
+            n_threads=threads or usable_cores(),
             arms_dir=settings.data_dir / "bench",
             say=note,
         )
