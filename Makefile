@@ -1,6 +1,6 @@
 # Needs GNU make, a POSIX shell and Python 3.11 to 3.13.
 
-.PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-kills lint lock clean
+.PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-arms test-kills lint lock clean
 
 help: ## print what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ fuzz: setup ## send 20,000 cases to the service: from the OpenAPI document, and 
 
 test-clients: setup ## drive the service by other programs' clients, in environments of their own
 	@.venv/bin/python -m pytest -m clients tests/api/test_clients.py
+
+test-arms: bench-arms ## run what `rag bench ingest` compares with, on a few files
+	@.venv/bin/python -m pytest -m arms tests/unit/test_bench_ingest.py
 
 test-kills: setup ## kill 300 ingests at random moments and compare with an undisturbed one
 	@.venv/bin/python -m pytest -q -s -m kills tests/kills

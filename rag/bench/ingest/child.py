@@ -33,9 +33,8 @@ def serve(load: Callable[[Spec], tuple[Work, Said]]) -> None:
         out.flush()
 
     spec = json.loads(sys.stdin.readline())
-    began = time.perf_counter()
     work, facts = load(spec)
-    say({"load_s": time.perf_counter() - began, **facts})
+    say(facts)
     texts = json.loads(sys.stdin.readline())
     began = time.perf_counter()
     said = work(texts)

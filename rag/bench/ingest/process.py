@@ -32,7 +32,6 @@ class Sample:
     arm: str
     round_number: int
     seconds: float  # from the first file or text to the last that is stored
-    load_s: float  # before that: imports and the model
     loaded_mb: float  # memory of its process with the model loaded and warm
     peak_mb: float  # of it and its children together, shared pages counted for each
     said: Said  # its own words: embedded, stages, dtype, n_threads, batch_size, versions
@@ -71,7 +70,6 @@ def run_arm(arm: str, spec: Spec, texts: Sequence[str], *, arms_dir: Path, round
         arm=arm,
         round_number=round_number,
         seconds=said.pop("seconds"),
-        load_s=loaded.pop("load_s"),
         loaded_mb=memory.first_bytes / _MB,
         peak_mb=memory.most_bytes / _MB,
         said=loaded | said,

@@ -33,7 +33,6 @@ class ArmFigures:
     texts_per_s: float
     tokens_per_s: float
     ours_is: float  # times as fast as it
-    load_s: float
     loaded_mb: float
     peak_mb: float
     over_model_mb: float  # peak less loaded
@@ -126,7 +125,6 @@ def _arm(arm: str, result: Result) -> ArmFigures:
         texts_per_s=round(result.ingested.n_texts / median(seconds), 1),
         tokens_per_s=round(result.ingested.n_tokens / median(seconds), 1),
         ours_is=round(median(sample.seconds / ours[sample.round_number] for sample in samples), 3),
-        load_s=round(median(sample.load_s for sample in samples), 2),
         loaded_mb=round(max(sample.loaded_mb for sample in samples), 1),
         peak_mb=round(max(sample.peak_mb for sample in samples), 1),
         over_model_mb=round(max(sample.peak_mb - sample.loaded_mb for sample in samples), 1),
