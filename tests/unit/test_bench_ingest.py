@@ -92,7 +92,7 @@ def test_an_arm_that_fails_is_told_by_its_last_words(tmp_path: Path) -> None:
     ours.chmod(0o755)
     (folder / "made-from").write_text(environments._mark(environments.LOCKS / "llamaindex.txt"), "utf-8")
 
-    with pytest.raises(EngineError, match="process of llamaindex ended: .*llama_index"):
+    with pytest.raises(EngineError, match=r"process of llamaindex ended: .*llama_index"):
         run_arm("llamaindex", {}, [], arms_dir=tmp_path, round_number=1)
 
 

@@ -17,7 +17,7 @@ def ingest(
     *,
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATH]", help="Files and folders; none: passages of --set.", show_default=False),
+        typer.Argument(metavar="PATH", help="Files and folders; none: passages of --set.", show_default=False),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(envvar="RAG_BENCH_DATA", help="Folder that holds the sets.", show_default=False)
