@@ -47,7 +47,9 @@ def rag(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def sample(arm: str, number: int, seconds: float, *, peak_mb: float = 300.0, **said: Any) -> Sample:
     facts = {"embedded": 10, "dtype": "float32", "n_threads": 2, "versions": {}, **said}
-    return Sample(arm=arm, round_number=number, seconds=seconds, loaded_mb=200.0, peak_mb=peak_mb, said=facts)
+    return Sample(
+        arm=arm, round_number=number, seconds=seconds, cpu_s=2 * seconds, loaded_mb=200.0, peak_mb=peak_mb, said=facts
+    )
 
 
 @pytest.fixture
@@ -129,6 +131,7 @@ def test_ratios_are_those_of_the_rounds_and_memory_is_the_most_of_any(result: Re
     ours, bare = arm_figures(result)
 
     assert (ours.arm, ours.seconds, ours.tokens_per_s, ours.ours_is) == ("ours", 3.0, 333.3, 1.0)
+    assert ours.cpu_s == 6.0
     assert ours.stages == {"read": 1.0, "publish": 0.0}
     # 3 / 2 and 8 / 4; not 5.5 / 3.
     assert (bare.seconds, bare.least_s, bare.most_s, bare.ours_is) == (5.5, 3.0, 8.0, 1.75)

@@ -32,6 +32,7 @@ class Sample:
     arm: str
     round_number: int
     seconds: float  # from the first file or text to the last that is stored
+    cpu_s: float  # that all of its threads and processes computed meanwhile
     loaded_mb: float  # memory of its process with the model loaded and warm
     peak_mb: float  # of it and its children together, shared pages counted for each
     said: Said  # its own words: embedded, stages, dtype, n_threads, batch_size, versions
@@ -70,6 +71,7 @@ def run_arm(arm: str, spec: Spec, texts: Sequence[str], *, arms_dir: Path, round
         arm=arm,
         round_number=round_number,
         seconds=said.pop("seconds"),
+        cpu_s=said.pop("cpu_s"),
         loaded_mb=memory.first_bytes / _MB,
         peak_mb=memory.most_bytes / _MB,
         said=loaded | said,

@@ -17,7 +17,7 @@ from rag.settings import Settings
 from rag.store import Store
 
 _COLLECTION = "bench"
-_SAMPLE = 128  # texts by which an arm may choose how it works
+_SAMPLE = 64  # texts by which an arm may choose how it works
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def bench_ingest(
     for number in range(1, n_rounds + 1):
         for arm in chosen if number % 2 else reversed(chosen):
             with tempfile.TemporaryDirectory(prefix="prefixrag-bench-") as folder:
-                told = {**spec, "folder": folder, "sample": texts[:: max(1, len(texts) // _SAMPLE)]}
+                told = {**spec, "folder": folder, "sample": texts[:: max(1, len(texts) // _SAMPLE)][:_SAMPLE]}
                 sample = run_arm(arm, told, texts, arms_dir=arms_dir, round_number=number)
                 if ingested is None:  # ours is the first arm of the first round
                     ingested, texts = _published(Path(folder), encoder)
