@@ -180,14 +180,14 @@ def test_every_arm_embeds_the_same_texts_with_the_same_torch(docs: Path, tmp_pat
         [str(docs)],
         Settings(data_dir=tmp_path / "data"),
         arms=ARMS,
-        n_rounds=2,
+        n_rounds=1,
         n_threads=1,
         arms_dir=INSTALLED,
         say=lambda _: None,
     )
 
     assert result.left_out == {}
-    assert [run.arm for run in result.samples] == [*ARMS, *reversed(ARMS)]
+    assert [run.arm for run in result.samples] == list(ARMS)
     assert {run.said["embedded"] for run in result.samples} == {5}
     assert {run.said["dtype"] for run in result.samples if run.arm in {"ours", "bare"}} == {result.ingested.dtype}
     others = [run.said for run in result.samples if run.arm != "ours"]
