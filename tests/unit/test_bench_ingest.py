@@ -151,6 +151,9 @@ def test_the_document_is_json_and_the_tables_name_every_arm(result: Result) -> N
     text = "\n".join(tables(result))
     for words in ("5 documents of 2.0 MB, 12 chunks", "ours", "bare", "1.75x", "left out: haystack. It is not there."):
         assert words in text
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
+    assert rows["read"] == ["1.00", "5", "12", "1,000", "2"]
+    assert rows["publish"] == ["0.00", "-", "-", "-", "-"]
 
 
 def test_plots_are_made(result: Result, tmp_path: Path) -> None:

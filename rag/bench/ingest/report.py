@@ -8,6 +8,7 @@ from rag.bench.ingest.process import OURS, Sample
 from rag.bench.ingest.run import Ingested, Result
 
 WHOLE = "whole"
+_LEAST_S = 0.01  # of a stage, below which its rates in a table would be noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +82,21 @@ def tables(result: Result) -> list[str]:
         "stage      seconds  documents/s  chunks/s  tokens/s    MB/s",
     ]
     for stage in stage_figures(result):
-        rates = (stage.documents_per_s, stage.chunks_per_s, stage.tokens_per_s)
-        texts = ["-" if rate is None else f"{rate:,.0f}" for rate in rates]
-        mb = "-" if stage.mb_per_s is None else f"{stage.mb_per_s:,.2f}"
-        lines.append(f"{stage.stage:<9} {stage.seconds:>8.2f} {texts[0]:>12} {texts[1]:>9} {texts[2]:>9} {mb:>7}")
+        rates = (stage.documents_per_s, stage.chunks_per_s, stage.tokens_per_s, stage.mb_per_s)
+        shown = [_rate(rate, stage.seconds) for rate in rates]
+        lines.append(f"{stage.stage:<9} {stage.seconds:>8.2f} {shown[0]:>12} {shown[1]:>9} {shown[2]:>9} {shown[3]:>7}")
     lines += [
         "",
         "arm         seconds    CPU s  texts/s  tokens/s  ours is  model MB  peak MB  over MB  batch  type     threads",
     ]
     lines += map(_row, arm_figures(result))
     return lines + [f"left out: {arm}. {why}" for arm, why in result.left_out.items()]
+
+
+def _rate(per_s: float | None, seconds: float) -> str:
+    if per_s is None or seconds < _LEAST_S:
+        return "-"
+    return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
 
 
 def _row(arm: ArmFigures) -> str:
@@ -103,7 +109,7 @@ def _row(arm: ArmFigures) -> str:
 
 def _stage(stage: str, seconds: float, ingested: Ingested) -> StageFigures:
     def rate(amount: float) -> float | None:
-        return round(amount / seconds, 3) if seconds else None
+        return round(amount / seconds, 6) if seconds else None
 
     return StageFigures(
         stage=stage,
