@@ -1,6 +1,6 @@
 # Needs GNU make, a POSIX shell and Python 3.11 to 3.13.
 
-.PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-kills lint lock clean
+.PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-arms test-kills lint lock clean
 
 help: ## print what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -20,14 +20,18 @@ test: setup ## run the tests, the fast ones first
 bench: setup ## measure what the service adds to the engine's first token
 	@.venv/bin/rag bench load
 
-bench-arms: setup ## install what `rag bench reuse` compares with, in an environment of its own below data/bench
+bench-arms: setup ## install what `rag bench reuse` and `ingest` compare with, in environments of their own below data/bench
 	@.venv/bin/python -m rag.bench.reuse.pilot data/bench
+	@.venv/bin/python -m rag.bench.ingest.environments data/bench
 
 fuzz: setup ## send 20,000 cases to the service: from the OpenAPI document, and good bodies changed
 	@.venv/bin/python -m pytest -q -m fuzz tests/api/test_fuzz.py
 
 test-clients: setup ## drive the service by other programs' clients, in environments of their own
 	@.venv/bin/python -m pytest -m clients tests/api/test_clients.py
+
+test-arms: bench-arms ## run what `rag bench ingest` compares with, on a few files
+	@.venv/bin/python -m pytest -m arms tests/unit/test_bench_ingest.py
 
 test-kills: setup ## kill 300 ingests at random moments and compare with an undisturbed one
 	@.venv/bin/python -m pytest -q -s -m kills tests/kills

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 EXTRAS = {"cpu.txt": ("engine-cpu", "models"), "cuda.txt": ("engine", "models")}
@@ -44,3 +45,13 @@ def test_a_lock_names_no_place(lock: str) -> None:
 
     assert "://" not in text
     assert "\n-" not in text
+
+
+@pytest.mark.parametrize("main", EXTRAS)
+@pytest.mark.parametrize("lock", sorted(file.name for file in (ROOT / "requirements" / "bench").glob("*.txt")))
+def test_a_program_that_we_compare_with_brings_nothing_that_we_have(lock: str, main: str) -> None:
+    ours = {canonicalize_name(name) for name in pins(main, "3.12")}
+    theirs = {canonicalize_name(name) for name in pins(f"bench/{lock}", "3.12")}
+
+    assert theirs
+    assert not ours & theirs, "it would compute with other libraries than we do"

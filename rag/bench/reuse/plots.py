@@ -1,26 +1,11 @@
-"""Pictures of runs, by matplotlib, which only this module needs."""
+"""Pictures of runs."""
 
-import importlib
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from rag.bench.drawing import check_matplotlib, new_axes, saved
 from rag.bench.reuse.report import Summary, summarize
 from rag.bench.reuse.sample import Run
-from rag.errors import ConfigError
-
-
-def check_matplotlib() -> None:
-    """Nothing; matplotlib is there.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ConfigError(
-            "Plots need matplotlib, which is not installed. Run `pip install 'prefixrag[bench]'`, or leave out --plots."
-        )
 
 
 def write_plots(runs: Sequence[Run], folder: Path) -> list[Path]:
@@ -40,24 +25,24 @@ def write_plots(runs: Sequence[Run], folder: Path) -> list[Path]:
 
 
 def _first_tokens(runs: Sequence[Run], file: Path) -> Path:
-    figure, axes = _axes("first token, ms", "share of requests", _title(runs[0].kv_tokens))
+    figure, axes = new_axes("first token, ms", "share of requests", _title(runs[0].kv_tokens))
     for arm in dict.fromkeys(run.arm for run in runs):
         values = sorted(sample.first_token_ms for run in runs if run.arm == arm for sample in run.samples)
         axes.step(values, [rank / len(values) for rank in range(1, len(values) + 1)], where="post", label=arm)
     axes.set_xscale("log")
     axes.legend()
-    return _saved(figure, file)
+    return saved(figure, file)
 
 
 def _uncached(summaries: Sequence[Summary], file: Path) -> Path:
-    figure, axes = _axes("", "uncached tokens a request, mean", _title(summaries[0].kv_tokens))
+    figure, axes = new_axes("", "uncached tokens a request, mean", _title(summaries[0].kv_tokens))
     axes.bar([each.arm for each in summaries], [each.uncached_tokens_mean or 0 for each in summaries])
     axes.tick_params(axis="x", rotation=30)
-    return _saved(figure, file)
+    return saved(figure, file)
 
 
 def _by_size(summaries: Sequence[Summary], file: Path) -> Path:
-    figure, axes = _axes("KV cache, tokens", "first token, ms", "mean (line) and p50 (dots)")
+    figure, axes = new_axes("KV cache, tokens", "first token, ms", "mean (line) and p50 (dots)")
     for arm in dict.fromkeys(each.arm for each in summaries):
         mine = sorted((each.kv_tokens or 0, each) for each in summaries if each.arm == arm)
         sizes = [size for size, _ in mine]
@@ -65,26 +50,8 @@ def _by_size(summaries: Sequence[Summary], file: Path) -> Path:
         axes.plot(sizes, [each.first_token_p50_ms for _, each in mine], "o:", color=line.get_color())
     axes.set_xscale("log")
     axes.legend()
-    return _saved(figure, file)
+    return saved(figure, file)
 
 
 def _title(kv_tokens: int | None) -> str:
     return "KV cache without bounds" if kv_tokens is None else f"KV cache of {kv_tokens:,} tokens"
-
-
-def _axes(x: str, y: str, title: str) -> tuple[Any, Any]:  # matplotlib's types come and go with it
-    figure, axes = _pyplot().subplots(figsize=(8, 5), layout="constrained")
-    axes.set(xlabel=x, ylabel=y, title=title)
-    axes.grid(alpha=0.3)
-    return figure, axes
-
-
-def _saved(figure: Any, file: Path) -> Path:  # noqa: ANN401 - as above
-    figure.savefig(file, dpi=120)
-    _pyplot().close(figure)
-    return file
-
-
-def _pyplot() -> Any:  # noqa: ANN401 - as above
-    importlib.import_module("matplotlib").use("Agg")  # files only: there may be no screen
-    return importlib.import_module("matplotlib.pyplot")

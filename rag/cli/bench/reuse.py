@@ -87,7 +87,8 @@ def reuse(
     answer that stand in the prompt) belong beside every hit ratio: a longer prompt with worse passages has a better
     one.
     """
-    from rag.bench.reuse.plots import check_matplotlib, write_plots
+    from rag.bench.drawing import check_matplotlib
+    from rag.bench.reuse.plots import write_plots
     from rag.bench.reuse.prepare import Options
     from rag.bench.reuse.report import document
     from rag.bench.reuse.run import bench_reuse
