@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.store.vectors.base import Parts, Vectors, batches
+from rag.store.vectors.centres import Centres
 
-_PER_LIST = 40  # vectors to learn a list from; faiss warns below 39
+_PER_LIST = 40  # vectors to learn a list from; fewer make uneven ones
 _SEED = 7
 _QUESTIONS = 200  # made of vectors of the collection
 # Vectors themselves are easy questions: what is near one lies in its list, the more so where chunks overlap. People's
@@ -23,7 +24,7 @@ _AIM = 0.99  # share of the nearest that lie in the lists that are read
 class Sample:
     """Vectors to learn from, and made-up questions with the vectors nearest to each."""
 
-    vectors: Vectors
+    vectors: NDArray[np.float16]  # half the memory; centres do not need more
     questions: Vectors
     nearest: Vectors  # shape (questions, up to 10, dimensions), what the question was made of left out
 
@@ -44,45 +45,43 @@ def take_sample(parts: Parts, n: int, dimensions: int) -> Sample:
     chance = np.random.default_rng(_SEED)
     size = min(n, max(_PER_LIST * n_lists(n), _QUESTIONS))
     chosen = np.sort(chance.choice(n, size, replace=False))
-    vectors = np.empty((size, dimensions), np.float32)
+    vectors = np.empty((size, dimensions), np.float16)
     seqs = np.empty(size, np.int64)
-    read = taken = 0
+    read = 0
     for numbers, rows in batches(parts):
-        here = chosen[(chosen >= read) & (chosen < read + len(rows))] - read
-        vectors[taken : taken + len(here)] = rows[here]
-        seqs[taken : taken + len(here)] = numbers[here]
-        taken += len(here)
+        first, last = np.searchsorted(chosen, (read, read + len(rows)))
+        here = chosen[first:last] - read
+        vectors[first:last] = rows[here]
+        seqs[first:last] = numbers[here]
         read += len(rows)
     asked = np.sort(chance.choice(size, min(size, _QUESTIONS), replace=False))
-    others = vectors[chance.integers(0, size, (_TOWARDS, len(asked)))]
-    questions = vectors[asked] + np.float32(_MOVED) * others.sum(axis=0)
+    others = vectors[chance.integers(0, size, (_TOWARDS, len(asked)))].astype(np.float32)
+    questions = vectors[asked].astype(np.float32) + np.float32(_MOVED) * others.sum(axis=0)
     questions /= np.linalg.norm(questions, axis=1, keepdims=True)
     return Sample(vectors, questions, _nearest(parts, questions, seqs[asked]))
 
 
-def choose_probe(index: faiss.IndexIVF, sample: Sample) -> int:
+def choose_probe(centres: Centres, sample: Sample) -> int:
     """How many lists to read, the best first, so that nearly all of the nearest vectors lie in them."""
-    centres = index.quantizer.reconstruct_n(0, index.nlist)
     n_questions, k, dimensions = sample.nearest.shape
-    _, homes = index.quantizer.search(sample.nearest.reshape(-1, dimensions), 1)
-    scores = sample.questions @ centres.T
+    homes = centres.homes(sample.nearest.reshape(-1, dimensions))
+    scores = sample.questions @ centres.rows.T
     home_scores = np.take_along_axis(scores, homes.reshape(n_questions, k), axis=1)
     n_better = (scores[:, None, :] > home_scores[:, :, None]).sum(axis=2)  # lists that are read before a vector's own
     probe = int(np.quantile(n_better, _AIM, method="higher")) + 1
     # Where chunks come in families, all that is near a made-up question lies in two lists or three. People's do not.
-    least = round(2 * math.sqrt(index.nlist))
-    return min(max(probe, least), index.nlist)
+    least = round(2 * math.sqrt(len(centres.rows)))
+    return min(max(probe, least), len(centres.rows))
 
 
 def _nearest(parts: Parts, questions: Vectors, own: NDArray[np.int64]) -> Vectors:
     scores = np.empty((len(questions), 0), np.float32)
     nearest = np.empty((*questions.shape[:1], 0, questions.shape[1]), np.float32)
     for seqs, rows in batches(parts):
-        similar = questions @ rows.T
-        similar[own[:, None] == seqs[None, :]] = -np.inf
-        top = np.argsort(-similar, axis=1, kind="stable")[:, :_K]
-        scores = np.concatenate([scores, np.take_along_axis(similar, top, 1)], axis=1)
-        nearest = np.concatenate([nearest, rows[top]], axis=1)
+        similar, found = faiss.knn(questions, rows, min(_K + 1, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
+        similar[own[:, None] == seqs[found]] = -np.inf
+        scores = np.concatenate([scores, similar], axis=1)
+        nearest = np.concatenate([nearest, rows[found]], axis=1)
         top = np.argsort(-scores, axis=1, kind="stable")[:, :_K]
         scores = np.take_along_axis(scores, top, 1)
         nearest = np.take_along_axis(nearest, top[:, :, None], 1)
