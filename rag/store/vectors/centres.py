@@ -15,7 +15,7 @@ _ROUNDS = 10  # of k-means
 _PER_CENTRE = 256  # vectors that k-means learns a centre from at most
 _SEED = 7
 _FLAT = 512  # so many centres are one group: there is nothing to gain
-_NEAR = 1 / 8  # share of the groups that a vector is compared with the centres of
+_NEAR = 8  # groups whose centres a vector is compared with: of 64 they found what all did (docs/scale.md)
 
 
 class Centres:
@@ -27,8 +27,7 @@ class Centres:
         n_groups = _n_groups(len(rows))
         self._groups = _means(rows, n_groups)
         homes = _best(rows, self._groups)
-        n_near = max(1, math.ceil(_NEAR * n_groups))
-        order = np.argsort(-(self._groups @ self._groups.T), axis=1, kind="stable")[:, :n_near]
+        order = np.argsort(-(self._groups @ self._groups.T), axis=1, kind="stable")[:, :_NEAR]
         self._near = [np.flatnonzero(np.isin(homes, some)) for some in order]
 
     def homes(self, vectors: Vectors) -> NDArray[np.int64]:
@@ -64,8 +63,7 @@ def _means(vectors: NDArray[np.floating], n: int) -> Vectors:
         vectors = vectors[np.sort(np.random.default_rng(_SEED).choice(len(vectors), most, replace=False))]
     kmeans = faiss.Kmeans(vectors.shape[1], n, niter=_ROUNDS, seed=_SEED, spherical=True, min_points_per_centroid=1)
     kmeans.train(np.ascontiguousarray(vectors, np.float32))
-    found: Vectors = kmeans.centroids
-    return found
+    return np.asarray(kmeans.centroids, np.float32)
 
 
 def _best_of_all(vectors: NDArray[np.float16], centres: Vectors) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from rag.store.layout import sync
 from rag.store.vectors.base import Found, IndexKind, Parts, Vectors, batches, best
 from rag.store.vectors.centres import learn_centres
 from rag.store.vectors.faiss_files import one_thread, selected, write_durably
-from rag.store.vectors.training import Sample, choose_probe, n_lists, take_sample
+from rag.store.vectors.training import Sample, n_lists
 
 _PLACES = np.dtype([("seq", np.int64), ("list", np.int32), ("row", np.int32)])
 _LEARN_CODES = 65_536  # vectors that codes are learnt from
@@ -75,7 +75,7 @@ def write_lists(file: Path, places: Path, parts: Parts, n: int, dimensions: int)
     Raises:
         OSError: a file could not be written, or not whole.
     """
-    sample = take_sample(parts, n, dimensions)
+    sample = Sample(parts, n, dimensions)
     index = faiss.IndexIVFScalarQuantizer(
         faiss.IndexFlatIP(dimensions),
         dimensions,
@@ -96,8 +96,9 @@ def fill_lists(index: faiss.IndexIVF, sample: Sample, parts: Parts) -> None:
     index.train(sample.vectors[:_LEARN_CODES].astype(np.float32))  # of centres that are there, faiss learns codes only
     for seqs, vectors in batches(parts):
         homes = centres.homes(vectors)
-        index.add_core(len(seqs), *map(faiss.swig_ptr, (vectors, seqs, homes)))
-    index.nprobe = choose_probe(centres, sample)
+        index.add_core(len(seqs), faiss.swig_ptr(vectors), faiss.swig_ptr(seqs), faiss.swig_ptr(homes))
+        sample.see(seqs, vectors)
+    index.nprobe = sample.probe(centres)
 
 
 def _write_places(index: faiss.IndexIVF, file: Path) -> None:
