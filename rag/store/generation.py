@@ -4,6 +4,8 @@ import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from rag.store import catalog, schema
 from rag.store.base import newer_schema
 from rag.store.catalog import Known, Listed
@@ -42,6 +44,10 @@ class Generation:
             raise newer_schema(path / CATALOG, found)
         schema.see_as_new(self._connection)
         self._words = open_words(path)
+
+    def warm(self) -> None:
+        """Nothing; what every search reads has been read from the disk once."""
+        self._index.search(np.eye(1, self.info.embedding.dimensions, dtype=np.float32)[0], 1)
 
     @property
     def n_vectors(self) -> int:

@@ -10,14 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 from rag.bench.sizes.spans import BATCH, Halves
 from rag.bench.stats import percentile
 from rag.embed.base import Vectors
 from rag.settings import IndexSettings
-from rag.store import IndexKind, kind_for, open_index, write_index
+from rag.store import IndexKind, kind_for, nearest, open_index, write_index
 
 _K = 10
 _CORES = 2  # that searches may use; building uses all
@@ -59,7 +58,7 @@ def measure_sizes(
     rows = np.memmap(vectors, np.float16, "r").reshape(-1, questions.shape[1])
     results = []
     for size in sizes:
-        wanted = _nearest(rows[:size], questions)
+        wanted = _truth(rows[:size], questions)
         for kind in IndexKind:
             if kind_for(size, questions.shape[1], _BY_KIND[kind]) is not kind:
                 continue  # so few that none of them would be compressed
@@ -138,17 +137,17 @@ def _search(folder: Path, questions: Vectors) -> tuple[list[list[int]], list[flo
     return found, seconds, _memory_mb("VmRSS") - before, _memory_mb("RssFile") - mapped_before
 
 
-def _nearest(rows: Halves, questions: Vectors) -> list[set[int]]:
+def _truth(rows: Halves, questions: Vectors) -> list[set[int]]:
     """Brute force in 32 bits."""
     scores = np.empty((len(questions), 0), np.float32)
-    nearest = np.empty((len(questions), 0), np.int64)
+    seqs = np.empty((len(questions), 0), np.int64)
     for first in range(0, len(rows), BATCH):
         part = rows[first : first + BATCH].astype(np.float32)
-        similar, found = faiss.knn(questions, part, min(_K, len(part)), metric=faiss.METRIC_INNER_PRODUCT)
-        scores, nearest = np.concatenate([scores, similar], axis=1), np.concatenate([nearest, found + first], axis=1)
+        similar, found = nearest(questions, part, _K)
+        scores, seqs = np.concatenate([scores, similar], axis=1), np.concatenate([seqs, found + first], axis=1)
         top = np.argsort(-scores, axis=1)[:, :_K]
-        scores, nearest = np.take_along_axis(scores, top, 1), np.take_along_axis(nearest, top, 1)
-    return [set(row.tolist()) for row in nearest]
+        scores, seqs = np.take_along_axis(scores, top, 1), np.take_along_axis(seqs, top, 1)
+    return [set(row.tolist()) for row in seqs]
 
 
 def _memory_mb(name: str) -> float:

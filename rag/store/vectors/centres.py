@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.store.vectors.base import Vectors
+from rag.store.vectors.exact import nearest
 
 _ROUNDS = 10  # of k-means
 _PER_CENTRE = 256  # vectors that k-means learns a centre from at most
@@ -73,6 +74,4 @@ def _best_of_all(vectors: NDArray[np.float16], centres: Vectors) -> NDArray[np.i
 
 
 def _best(vectors: Vectors, centres: Vectors) -> NDArray[np.int64]:
-    _, found = faiss.knn(vectors, centres, 1, metric=faiss.METRIC_INNER_PRODUCT)
-    best: NDArray[np.int64] = found[:, 0]
-    return best
+    return nearest(vectors, centres, 1)[1][:, 0]

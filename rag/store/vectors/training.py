@@ -2,12 +2,12 @@
 
 import math
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.store.vectors.base import Parts, Vectors, batches
 from rag.store.vectors.centres import Centres
+from rag.store.vectors.exact import nearest
 
 _PER_LIST = 40  # vectors to learn a list from; fewer make uneven ones
 _SEED = 7
@@ -48,13 +48,13 @@ class Sample:
 
         seqs: the numbers of `rows`.
         """
-        similar, found = faiss.knn(self._questions, rows, min(_K + 1, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
+        similar, found = nearest(self._questions, rows, _K + 1)
         similar[self._own[:, None] == seqs[found]] = -np.inf
         scores = np.concatenate([self._scores, similar], axis=1)
-        nearest = np.concatenate([self._nearest, rows[found]], axis=1)
+        vectors = np.concatenate([self._nearest, rows[found]], axis=1)
         top = np.argsort(-scores, axis=1, kind="stable")[:, :_K]
         self._scores = np.take_along_axis(scores, top, 1)
-        self._nearest = np.take_along_axis(nearest, top[:, :, None], 1)
+        self._nearest = np.take_along_axis(vectors, top[:, :, None], 1)
 
     def probe(self, centres: Centres) -> int:
         """How many lists to read, the best first, so that nearly all of the nearest vectors lie in them."""
