@@ -27,6 +27,7 @@ class Generation:
         """
         path = folder.generation(info.generation)
         verify_files(path)
+        self._folder = folder
         self.info = info
         self.number = info.generation
         self._index = open_index(path)
@@ -184,6 +185,14 @@ class Generation:
     def documents(self) -> tuple[tuple[str, Known], ...]:
         """Path and state of every document, by root and path."""
         return tuple(pair for root in self.roots() for pair in self.known(root).items())
+
+    def reopened(self) -> "Generation":
+        """The same once more, for work that outlasts a pin. The caller closes it.
+
+        Raises:
+            CorpusError: its files are gone, or damaged.
+        """
+        return Generation(self._folder, self.info)
 
     def close(self) -> None:
         """Nothing; the files are closed."""

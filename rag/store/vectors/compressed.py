@@ -17,7 +17,7 @@ from rag.store.vectors.lists import fill_lists, search_lists
 from rag.store.vectors.training import Sample, n_lists
 
 _COMPONENTS_PER_CODE = 8  # each byte of a code stands for so many components
-_AGAIN = 40  # times as many as are wanted are scored again, so that codes cost no recall
+_AGAIN = 20  # times as many as are wanted are scored again, so that codes cost no recall
 _LEAST_AGAIN = 400
 
 
