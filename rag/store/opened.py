@@ -22,7 +22,7 @@ from rag.types import CollectionId
 log = structlog.get_logger()
 
 _RETRIES = 5  # a generation may be replaced twice between reading its number and opening it; five times is a fault
-_AT_ONCE = 20_000  # chunks of the largest collection whose next generation a reader waits for: some ms
+_AT_ONCE = 20_000  # chunks of the largest collection that a reader of the generation before waits for: some ms
 
 
 @dataclass(slots=True, eq=False)
@@ -66,10 +66,12 @@ class OpenGenerations:
         number = folder.current()
         with self._lock:
             opened = self._current.get(folder.id)
-            if opened is not None and number:
-                if opened.generation.number == number:
-                    return self._pinned(folder.id, opened)
-                if opened.generation.info.chunks > self._at_once:
+            if opened is not None and opened.generation.number == number:
+                return self._pinned(folder.id, opened)
+        if opened is not None and number and self._is_large(folder, opened.generation):
+            with self._lock:
+                opened = self._current.get(folder.id)
+                if opened is not None:
                     self._open_beside(folder, number)
                     return self._pinned(folder.id, opened)
         return self._get(folder)
@@ -112,6 +114,11 @@ class OpenGenerations:
                 opened.generation.close()
             self._current.clear()
             self._replaced.clear()
+
+    def _is_large(self, folder: Folder, before: Generation) -> bool:
+        with suppress(RagError):  # whoever opens it is told
+            return max(before.info.chunks, current_info(folder).chunks) > self._at_once
+        return False
 
     def _get(self, folder: Folder) -> Opened:
         """The current generation, pinned. Of those who want it at once, one opens it and the others wait."""
