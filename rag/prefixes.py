@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -78,14 +79,12 @@ class Prefixes:
             if key in self._being_made:
                 return
             self._being_made.add(key)
-        # The request that asked lets go of the generation when it ends; what is needed of it is read before.
-        chunks = generation.ordered_chunks()
-        vectors = generation.vectors([chunk.seq for chunk in chunks])
 
         def make() -> None:
             try:
-                with self._making:
-                    self._keep(key, self._freeze(generation.info.id, chunks, vectors))
+                # The request that asked does not wait for it, and lets go of its own when it ends.
+                with closing(generation.reopened()) as own, self._making:
+                    self._keep(key, self._make(own))
             except RagError as error:
                 log.warning("topics_not_made", collection=generation.info.name, reason=str(error))
             finally:

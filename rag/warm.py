@@ -12,7 +12,7 @@ from rag.errors import RagError
 from rag.plan import EngineView, Prefix
 from rag.rooms import Rooms, cache_salt
 from rag.store import Generation
-from rag.types import Prompt, Sampling, Segment, Tokens
+from rag.types import CollectionId, Prompt, Sampling, Segment, Tokens
 
 log = structlog.get_logger()
 
@@ -50,13 +50,17 @@ class Warmer:
         """Nothing is computed yet."""
         self._rooms = rooms
         self._asked_when_warmed: dict[tuple[str, str, str], int] = {}  # engine, salt, prefix version
+        self._looked_at: dict[CollectionId, int] = {}  # the generation
 
     async def run(self) -> None:
         """Warm whatever is missing while engines are idle, for ever."""
         while True:
             try:
                 for info in self._rooms.store.collections():
-                    await self.warm(info.id, waits=True)
+                    # One that nobody asks for is closed in the end; looking at it again would open it again.
+                    if self._looked_at.get(info.id) != info.generation or self._rooms.store.is_open(info.id):
+                        await self.warm(info.id, waits=True)
+                        self._looked_at[info.id] = info.generation
             except RagError as error:
                 log.info("warming_put_off", reason=str(error))
             await asyncio.sleep(_REST_S)

@@ -18,7 +18,7 @@ from rag.store.store import Store
 from rag.store.tokens import TokenStore
 from rag.store.topics import TopicFile
 from rag.store.turns import ShownTurn, TurnStore
-from rag.store.vectors import IndexKind, VectorIndex, kind_for, open_index, write_index
+from rag.store.vectors import IndexKind, VectorIndex, kind_for, nearest, open_index, write_index
 from rag.store.verify import Problem
 from rag.types import EmbeddingInfo
 
@@ -64,6 +64,7 @@ __all__ = [
     "TurnStore",
     "VectorIndex",
     "kind_for",
+    "nearest",
     "open_index",
     "stamp_of",
     "write_index",

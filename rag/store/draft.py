@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -34,9 +34,15 @@ class Draft:
     """
 
     def __init__(
-        self, folder: Folder, last: CollectionInfo | None, embedding: EmbeddingInfo, index: IndexSettings
+        self,
+        folder: Folder,
+        last: CollectionInfo | None,
+        embedding: EmbeddingInfo,
+        index: IndexSettings,
+        *,
+        on_current: Callable[[Folder], None],
     ) -> None:
-        """Start from generation `last`, or from nothing.
+        """Start from generation `last`, or from nothing. on_current: called when the draft has become current.
 
         Raises:
             CorpusError: the last generation is damaged.
@@ -45,6 +51,7 @@ class Draft:
         self._last = last
         self._embedding = embedding
         self._index = index
+        self._on_current = on_current
         self._number = (last.generation if last else 0) + 1
         self._path = folder.generations / f".tmp-{self._number}"
         self._changed = False
@@ -199,6 +206,7 @@ class Draft:
         self._changed = False
         remove_spools(self._folder.path)
         self._remove_leftovers()
+        self._on_current(self._folder)
         return self._number
 
     def discard(self) -> None:

@@ -4,6 +4,8 @@ import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from rag.store import catalog, schema
 from rag.store.base import newer_schema
 from rag.store.catalog import Known, Listed
@@ -25,6 +27,7 @@ class Generation:
         """
         path = folder.generation(info.generation)
         verify_files(path)
+        self._folder = folder
         self.info = info
         self.number = info.generation
         self._index = open_index(path)
@@ -42,6 +45,10 @@ class Generation:
             raise newer_schema(path / CATALOG, found)
         schema.see_as_new(self._connection)
         self._words = open_words(path)
+
+    def warm(self) -> None:
+        """Nothing; what every search reads has been read from the disk once."""
+        self._index.search(np.eye(1, self.info.embedding.dimensions, dtype=np.float32)[0], 1)
 
     @property
     def n_vectors(self) -> int:
@@ -178,6 +185,14 @@ class Generation:
     def documents(self) -> tuple[tuple[str, Known], ...]:
         """Path and state of every document, by root and path."""
         return tuple(pair for root in self.roots() for pair in self.known(root).items())
+
+    def reopened(self) -> "Generation":
+        """The same once more, for work that outlasts a pin. The caller closes it.
+
+        Raises:
+            CorpusError: its files are gone, or damaged.
+        """
+        return Generation(self._folder, self.info)
 
     def close(self) -> None:
         """Nothing; the files are closed."""

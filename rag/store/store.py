@@ -1,10 +1,9 @@
 """All collections below one data directory."""
 
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,26 +15,23 @@ from rag.store.folders import Folders, current_info, no_collection
 from rag.store.generation import Generation
 from rag.store.info import CollectionInfo
 from rag.store.layout import Folder, check_format, create_folder, mark_format
+from rag.store.opened import OpenGenerations
 from rag.store.rules import NO_RULES, Rules
 from rag.store.seen import SeenFiles
 from rag.store.spool import has_spool
 from rag.types import DEFAULT_GROUP, CollectionId, EmbeddingInfo
 
-_RETRIES = 5  # a generation may be replaced twice between reading its number and opening it; five times is a fault
 _NAME_CHARS = 256
-
-
-@dataclass(slots=True)
-class _Open:
-    generation: Generation
-    pins: int = 0
+_MOST_OPEN = 100  # collections; each takes up to six of the 1,024 file handles that a process usually may have
 
 
 class Store:
     """Readers pin a generation, one writer per collection drafts the next. Any thread may call."""
 
-    def __init__(self, data_dir: Path, index: IndexSettings | None = None) -> None:
+    def __init__(self, data_dir: Path, index: IndexSettings | None = None, *, most_open: int = _MOST_OPEN) -> None:
         """Nothing is created before the first draft. index: which kinds drafts write; None: the defaults.
+
+        most_open: collections that are kept open without readers.
 
         Raises:
             CorpusError: a newer version wrote `data_dir`.
@@ -45,9 +41,7 @@ class Store:
         self._index = index or IndexSettings()
         self._collections = data_dir / "collections"
         self._folders = Folders(self._collections)
-        self._lock = threading.RLock()
-        self._open: dict[CollectionId, _Open] = {}
-        self._replaced: list[_Open] = []
+        self._opened = OpenGenerations(most_open)
 
     def collections(self) -> tuple[CollectionInfo, ...]:
         """Every collection that has been published, by name."""
@@ -85,13 +79,15 @@ class Store:
             NotFound: no collection has this name or id.
             CorpusError: its files are damaged.
         """
-        pinned = self._acquire(self._folders.published(name_or_id, group))
+        pinned = self._opened.pin(self._folders.published(name_or_id, group))
         try:
             yield pinned.generation
         finally:
-            with self._lock:
-                pinned.pins -= 1
-                self._close_replaced()
+            self._opened.unpin(pinned)
+
+    def is_open(self, collection_id: CollectionId) -> bool:
+        """Whether somebody has read the collection lately, so that it is still open."""
+        return self._opened.is_open(collection_id)
 
     @contextmanager
     def draft(self, name: str, embedding: EmbeddingInfo, group: str | None = None) -> Iterator[Draft]:
@@ -112,7 +108,7 @@ class Store:
             if last and last.chunks and last.embedding != embedding:
                 raise _other_model(last, embedding)
             try:
-                draft = Draft(folder, last, embedding, self._index)
+                draft = Draft(folder, last, embedding, self._index, on_current=self._opened.catch_up)
                 try:
                     yield draft
                 finally:
@@ -151,8 +147,7 @@ class Store:
         if name is not None:
             check_name(name)
         folder.describe(replace(folder.description(), name=name or folder.id), folder.id)
-        with self._lock:
-            self._retire(folder.id)  # it is opened under the old name
+        self._opened.retire(folder.id)  # it is open under the old name
         return current_info(folder)
 
     def delete(self, name_or_id: str) -> None:
@@ -171,45 +166,11 @@ class Store:
         except FileNotFoundError:  # another process was quicker
             raise no_collection(name_or_id) from None
         self._sweep()
-        with self._lock:
-            self._retire(folder.id)
+        self._opened.retire(folder.id)
 
     def close(self) -> None:
         """Nothing; every file is closed. No generation may be pinned."""
-        with self._lock:
-            for opened in (*self._open.values(), *self._replaced):
-                opened.generation.close()
-            self._open.clear()
-            self._replaced.clear()
-
-    def _acquire(self, folder: Folder) -> _Open:
-        with self._lock:
-            for _ in range(_RETRIES):
-                number = folder.current()
-                opened = self._open.get(folder.id)
-                if opened is None or opened.generation.number != number:
-                    try:
-                        generation = Generation(folder, current_info(folder))
-                    except (CorpusError, FileNotFoundError):
-                        if folder.current() == number:
-                            raise
-                        continue  # replaced and removed while it was being opened
-                    self._retire(folder.id)
-                    opened = self._open[folder.id] = _Open(generation)
-                opened.pins += 1
-                return opened
-        raise CorpusError(f"The collection {folder.id!r} is replaced faster than it can be opened. Ingest less often.")
-
-    def _retire(self, collection_id: CollectionId) -> None:
-        opened = self._open.pop(collection_id, None)
-        if opened is not None:
-            self._replaced.append(opened)
-            self._close_replaced()
-
-    def _close_replaced(self) -> None:
-        for opened in [each for each in self._replaced if each.pins == 0]:
-            opened.generation.close()
-            self._replaced.remove(opened)
+        self._opened.close()
 
     def _sweep(self) -> None:
         """Remove the files of deleted collections that nobody writes to."""

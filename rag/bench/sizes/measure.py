@@ -1,6 +1,7 @@
 """Search by kind and size of index: latency, recall, disk and memory."""
 
 import multiprocessing
+import os
 import tempfile
 import threading
 import time
@@ -11,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from rag.bench.sizes.spans import BATCH, Halves, unit
+from rag.bench.sizes.spans import BATCH, Halves
 from rag.bench.stats import percentile
 from rag.embed.base import Vectors
 from rag.settings import IndexSettings
-from rag.store import IndexKind, kind_for, open_index, write_index
+from rag.store import IndexKind, kind_for, nearest, open_index, write_index
 
 _K = 10
+_CORES = 2  # that searches may use; building uses all
 _BY_KIND = {
     IndexKind.EXACT: IndexSettings(exact_vectors=2**62),
     IndexKind.LISTS: IndexSettings(exact_vectors=0, memory_mib=2**40),
@@ -36,6 +38,7 @@ class SizeResult:
     build_mb: float  # the most that building took, mapped files not counted
     disk_mb: float
     resident_mb: float  # what the index took of memory after all questions, mapped files included
+    mapped_mb: float  # the part of it that is files, which the system takes back when it needs the memory
     recall_at_10: float  # against brute force in 32 bits
     p50_ms: float
     p99_ms: float
@@ -55,7 +58,7 @@ def measure_sizes(
     rows = np.memmap(vectors, np.float16, "r").reshape(-1, questions.shape[1])
     results = []
     for size in sizes:
-        wanted = _nearest(rows[:size], questions)
+        wanted = _truth(rows[:size], questions)
         for kind in IndexKind:
             if kind_for(size, questions.shape[1], _BY_KIND[kind]) is not kind:
                 continue  # so few that none of them would be compressed
@@ -71,7 +74,7 @@ def _measure(
     # Each step in a process of its own: memory is then its own as well.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1) as child:
         build_s, build_mb, disk_mb = child.submit(_build, kind, vectors, size, questions.shape[1], folder).result()
-        found, seconds, resident_mb = child.submit(_search, folder, questions).result()
+        found, seconds, resident_mb, mapped_mb = child.submit(_search, folder, questions).result()
     n_found = sum(len(near & set(some)) for near, some in zip(wanted, found, strict=True))
     return SizeResult(
         kind=kind.value,
@@ -81,6 +84,7 @@ def _measure(
         build_mb=round(build_mb, 1),
         disk_mb=round(disk_mb, 1),
         resident_mb=round(resident_mb, 1),
+        mapped_mb=round(mapped_mb, 1),
         recall_at_10=round(n_found / (_K * len(questions)), 4),
         p50_ms=round(1000 * percentile(seconds, 0.5), 2),
         p99_ms=round(1000 * percentile(seconds, 0.99), 2),
@@ -92,9 +96,11 @@ def _build(kind: IndexKind, vectors: Path, size: int, dimensions: int, folder: P
     rows = np.memmap(vectors, np.float16, "r").reshape(-1, dimensions)
 
     def parts() -> Iterator[tuple[Sequence[int], Vectors]]:
+        buffer = np.empty((BATCH, dimensions), np.float32)  # one for all: fresh memory takes longer than converting
         for first in range(0, size, BATCH):
             last = min(first + BATCH, size)
-            yield range(first, last), unit(rows[first:last])
+            buffer[: last - first] = rows[first:last]
+            yield range(first, last), buffer[: last - first]
 
     before = _memory_mb("RssAnon")
     most, is_done = [before], threading.Event()
@@ -115,9 +121,10 @@ def _build(kind: IndexKind, vectors: Path, size: int, dimensions: int, folder: P
     return seconds, most[0] - before, sum((folder / name).stat().st_size for name in names) / 1e6
 
 
-def _search(folder: Path, questions: Vectors) -> tuple[list[list[int]], list[float], float]:
-    """Numbers found and seconds taken, by question, and MB of memory."""
-    before = _memory_mb("VmRSS")
+def _search(folder: Path, questions: Vectors) -> tuple[list[list[int]], list[float], float, float]:
+    """Numbers found and seconds taken, by question; MB of memory, and MB of mapped files among it."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
+    before, mapped_before = _memory_mb("VmRSS"), _memory_mb("RssFile")
     index = open_index(folder)
     for question in questions:  # the disk's time is not the index's: every page has been read once
         index.search(question, _K)
@@ -127,21 +134,20 @@ def _search(folder: Path, questions: Vectors) -> tuple[list[list[int]], list[flo
         hits = index.search(question, _K)
         seconds.append(time.perf_counter() - start)
         found.append([seq for seq, _ in hits])
-    return found, seconds, _memory_mb("VmRSS") - before
+    return found, seconds, _memory_mb("VmRSS") - before, _memory_mb("RssFile") - mapped_before
 
 
-def _nearest(rows: Halves, questions: Vectors) -> list[set[int]]:
+def _truth(rows: Halves, questions: Vectors) -> list[set[int]]:
     """Brute force in 32 bits."""
-    scores = np.full((len(questions), _K), -np.inf, np.float32)
-    nearest = np.full((len(questions), _K), -1, np.int64)
+    scores = np.empty((len(questions), 0), np.float32)
+    seqs = np.empty((len(questions), 0), np.int64)
     for first in range(0, len(rows), BATCH):
-        part = unit(rows[first : first + BATCH])
-        scores = np.concatenate([scores, questions @ part.T], axis=1)
-        seqs = np.arange(first, first + len(part))
-        nearest = np.concatenate([nearest, np.broadcast_to(seqs, (len(questions), len(part)))], axis=1)
-        top = np.argpartition(-scores, _K, axis=1)[:, :_K]
-        scores, nearest = np.take_along_axis(scores, top, 1), np.take_along_axis(nearest, top, 1)
-    return [set(row.tolist()) for row in nearest]
+        part = rows[first : first + BATCH].astype(np.float32)
+        similar, found = nearest(questions, part, _K)
+        scores, seqs = np.concatenate([scores, similar], axis=1), np.concatenate([seqs, found + first], axis=1)
+        top = np.argsort(-scores, axis=1)[:, :_K]
+        scores, seqs = np.take_along_axis(scores, top, 1), np.take_along_axis(seqs, top, 1)
+    return [set(row.tolist()) for row in seqs]
 
 
 def _memory_mb(name: str) -> float:

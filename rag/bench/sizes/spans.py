@@ -17,18 +17,21 @@ from rag.embed.base import Vectors
 
 Halves = NDArray[np.float16]
 
-BATCH = 16_384  # rows held at a time
+BATCH = 65_536  # rows held at a time
 _WORDS = (150, 110, 80, 60, 52, 45, 39, 33, 28, 24, 20, 17, 14, 12, 10, 8)  # of a span, the longest first
 _MIXED = 0.35  # weight of the second vector in a mixture: it stays the first one's neighbour
 
 
 def spans(texts: Sequence[str]) -> Iterator[str]:
-    """Different spans of the texts, each word count before the next smaller one."""
+    """Different spans of the texts, each word count before the next smaller one.
+
+    First those that begin an eighth of their length after each other, then those from every word.
+    """
     seen: set[int] = set()
-    for n_words in _WORDS:
-        for text in texts:
-            words = text.split()
-            for first in range(0, max(1, len(words) - n_words + 1), max(1, n_words // 8)):
+    split = [text.split() for text in texts]
+    for n_words, step in [(n, max(1, n // 8)) for n in _WORDS] + [(n, 1) for n in _WORDS]:
+        for words in split:
+            for first in range(0, max(1, len(words) - n_words + 1), step):
                 span = " ".join(words[first : first + n_words])
                 if hash(span) not in seen:
                     seen.add(hash(span))

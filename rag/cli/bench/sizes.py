@@ -29,7 +29,8 @@ def sizes(
 ) -> None:
     """Compare exact search, lists and compressed lists over vectors of real text: time, recall, memory and disk.
 
-    Embedding is most of the work, a GPU's for more than 100,000 vectors; they are kept for the next time.
+    Searches run on two cores. Embedding is most of the work, a GPU's for more than 100,000 vectors; what was embedded
+    is kept for the next time.
     """
     from rag.bench.sizes import bench_sizes
     from rag.rooms import make_encoder
@@ -52,9 +53,10 @@ def sizes(
 
 
 def _show(results: "Sequence[SizeResult]") -> None:
-    say("  vectors kind        recall   p50 ms   p99 ms  build s  build MB  disk MB  memory MB")
+    say("  vectors kind        recall   p50 ms   p99 ms  build s  build MB  disk MB  memory MB  mapped MB")
     for each in results:
         say(
             f"{each.n_vectors:>9} {each.kind:<11} {each.recall_at_10:.4f} {each.p50_ms:>8.2f} {each.p99_ms:>8.2f} "
-            f"{each.build_s:>8.1f} {each.build_mb:>9.1f} {each.disk_mb:>8.1f} {each.resident_mb:>10.1f}"
+            f"{each.build_s:>8.1f} {each.build_mb:>9.1f} {each.disk_mb:>8.1f} {each.resident_mb:>10.1f} "
+            f"{each.mapped_mb:>10.1f}"
         )

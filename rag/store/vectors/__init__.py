@@ -5,6 +5,7 @@ memory: processes and collections share what the system keeps of them, and a col
 """
 
 from rag.store.vectors.base import IndexKind, VectorIndex, Vectors, kind_for
+from rag.store.vectors.exact import nearest
 from rag.store.vectors.files import open_index, write_index
 
-__all__ = ["IndexKind", "VectorIndex", "Vectors", "kind_for", "open_index", "write_index"]
+__all__ = ["IndexKind", "VectorIndex", "Vectors", "kind_for", "nearest", "open_index", "write_index"]

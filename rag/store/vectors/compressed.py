@@ -14,11 +14,11 @@ from rag.store.layout import sync
 from rag.store.vectors.base import Found, IndexKind, Parts, Vectors, batches, best
 from rag.store.vectors.faiss_files import write_durably
 from rag.store.vectors.lists import fill_lists, search_lists
-from rag.store.vectors.training import choose_probe, n_lists, take_sample
+from rag.store.vectors.training import Sample, n_lists
 
 _COMPONENTS_PER_CODE = 8  # each byte of a code stands for so many components
 _AGAIN = 20  # times as many as are wanted are scored again, so that codes cost no recall
-_LEAST_AGAIN = 200
+_LEAST_AGAIN = 400
 
 
 class CompressedIndex:
@@ -53,7 +53,7 @@ def write_compressed(file: Path, rows: Path, seqs: Path, parts: Parts, n: int, d
     Raises:
         OSError: a file could not be written, or not whole.
     """
-    sample = take_sample(parts, n, dimensions)
+    sample = Sample(parts, n, dimensions)
     index = faiss.IndexIVFPQ(
         faiss.IndexFlatIP(dimensions),
         dimensions,
@@ -62,10 +62,8 @@ def write_compressed(file: Path, rows: Path, seqs: Path, parts: Parts, n: int, d
         8,
         faiss.METRIC_INNER_PRODUCT,
     )
-    index.train(sample.vectors)
-    fill_lists(index, parts)
+    fill_lists(index, sample, parts)
     _write_rows(rows, seqs, parts)
-    index.nprobe = choose_probe(index, sample)
     write_durably(index, file)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from rag.store.vectors.base import Found, IndexKind, Parts, Vectors, batches, best
 from rag.store.vectors.faiss_files import one_thread, selected, write_durably
@@ -39,6 +40,12 @@ class ExactIndex:
             return np.empty((0, self._index.d), np.float32)
         found: Vectors = self._index.reconstruct_batch(np.asarray(seqs, np.int64))
         return found
+
+
+def nearest(questions: Vectors, rows: Vectors, k: int) -> tuple[Vectors, NDArray[np.int64]]:
+    """Of each question the cosines of its `k` nearest rows (or all), and which they are, best first. Uses all cores."""
+    scores, found = faiss.knn(questions, rows, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
+    return scores, found
 
 
 def write_exact(file: Path, dimensions: int, parts: Parts) -> None:

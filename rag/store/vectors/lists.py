@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from rag.store.layout import sync
 from rag.store.vectors.base import Found, IndexKind, Parts, Vectors, batches, best
+from rag.store.vectors.centres import learn_centres
 from rag.store.vectors.faiss_files import one_thread, selected, write_durably
-from rag.store.vectors.training import choose_probe, n_lists, take_sample
+from rag.store.vectors.training import Sample, n_lists
 
 _PLACES = np.dtype([("seq", np.int64), ("list", np.int32), ("row", np.int32)])
+_LEARN_CODES = 65_536  # vectors that codes are learnt from
 
 
 class ListIndex:
@@ -73,42 +75,43 @@ def write_lists(file: Path, places: Path, parts: Parts, n: int, dimensions: int)
     Raises:
         OSError: a file could not be written, or not whole.
     """
-    sample = take_sample(parts, n, dimensions)
-    centres = faiss.IndexFlatIP(dimensions)
-    half = faiss.ScalarQuantizer.QT_fp16
+    sample = Sample(parts, n, dimensions)
     index = faiss.IndexIVFScalarQuantizer(
-        centres,
+        faiss.IndexFlatIP(dimensions),
         dimensions,
         n_lists(n),
-        half,
+        faiss.ScalarQuantizer.QT_fp16,
         faiss.METRIC_INNER_PRODUCT,
         False,
     )
-    index.train(sample.vectors)
-    fill_lists(index, parts)
-    index.nprobe = choose_probe(index, sample)
+    fill_lists(index, sample, parts)
     write_durably(index, file)
     _write_places(index, places)
 
 
-def fill_lists(index: faiss.IndexIVF, parts: Parts) -> None:
-    """Nothing; the trained `index` has all of `parts`."""
+def fill_lists(index: faiss.IndexIVF, sample: Sample, parts: Parts) -> None:
+    """Nothing; the new `index` has learnt from `sample`, and has all of `parts`."""
+    centres = learn_centres(sample.vectors, index.nlist)
+    index.quantizer.add(centres.rows)
+    index.train(sample.vectors[:_LEARN_CODES].astype(np.float32))  # of centres that are there, faiss learns codes only
     for seqs, vectors in batches(parts):
-        index.add_with_ids(vectors, seqs)
+        homes = centres.homes(vectors)
+        index.add_core(len(seqs), faiss.swig_ptr(vectors), faiss.swig_ptr(seqs), faiss.swig_ptr(homes))
+        sample.see(seqs, vectors)
+    index.nprobe = sample.probe(centres)
 
 
 def _write_places(index: faiss.IndexIVF, file: Path) -> None:
-    places = np.empty(index.ntotal, _PLACES)
+    seqs, places = np.empty(index.ntotal, np.int64), np.empty(index.ntotal, _PLACES)
     lists: faiss.InvertedLists = index.invlists  # type: ignore[assignment]  # a filled index has some
     at = 0
     for number in range(index.nlist):
         size = lists.list_size(number)
         if not size:
             continue
-        here = places[at : at + size]
-        here["seq"] = faiss.rev_swig_ptr(lists.get_ids(number), size)
-        here["list"], here["row"] = number, np.arange(size)
+        seqs[at : at + size] = faiss.rev_swig_ptr(lists.get_ids(number), size)
+        places["list"][at : at + size], places["row"][at : at + size] = number, np.arange(size)
         at += size
-    places.sort(order="seq")
-    places.tofile(file)
+    places["seq"] = seqs
+    places[np.argsort(seqs)].tofile(file)
     sync(file)
