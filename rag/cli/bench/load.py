@@ -77,7 +77,7 @@ def load(
         return
     from rag.bench.openloop.command import OpenLoad, bench_open_load
     from rag.bench.openloop.run import Limits
-    from rag.bench.reuse.plots import check_matplotlib
+    from rag.bench.drawing import check_matplotlib
 
     if plot:
         check_matplotlib()
