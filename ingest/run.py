@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ingest import chunk
 from ingest.chunk import Chunker
+from ingest.context import Contexts
 from ingest.digests import Beside, attributes_beside, read_file
 from ingest.plan import Plan
 from ingest.progress import Progress
@@ -44,6 +45,7 @@ class Run:
         self._encoder = encoder
         self._readers = readers
         self._chunker = chunker
+        self._contexts = Contexts(chunker.tokenizer, encoder.max_tokens - SPECIAL_TOKENS)
         self._recipe = recipe
         self._max_file_bytes = max_file_bytes
         self._stages = stages
@@ -112,13 +114,14 @@ class Run:
         self, found: Found, reading: Reading, recipe: str, beside: Beside, name: str, extracted: Extracted
     ) -> tuple[Document, tuple[NewChunk, ...]]:
         spans = self._chunker.chunk(extracted)
-        pairs = zip(spans, chunk.anchors(extracted, spans), strict=True)
+        anchors = chunk.anchors(extracted, spans)
         digest, attributes = beside
+        title = str(attributes.get("title") or "") or extracted.title
         document = Document(
             root=found.root,
             path=_inside(found.path, name),
             inside=found.path if name else None,
-            title=str(attributes.get("title") or "") or extracted.title,
+            title=title,
             sha256=reading.sha256,
             size=reading.size,
             recipe=recipe,
@@ -126,7 +129,11 @@ class Run:
             attributes={**extracted.attributes, **attributes},
             beside=digest,
         )
-        return document, tuple(NewChunk(start=span.start, end=span.end, anchor=anchor) for span, anchor in pairs)
+        contexts = (self._contexts.context(title, extracted.text[span.start : span.end]) for span in spans)
+        return document, tuple(
+            NewChunk(start=span.start, end=span.end, anchor=anchor, context=context)
+            for span, anchor, context in zip(spans, anchors, contexts, strict=True)
+        )
 
 
 def _inside(path: str, name: str) -> str:
