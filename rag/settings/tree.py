@@ -148,7 +148,7 @@ class RetrieveSettings(Section):
 
 
 class IndexSettings(Section):
-    """How vectors are kept: see docs/scale.md."""
+    """How vectors and words are kept: see docs/scale.md."""
 
     # Comparing 100,000 vectors of 384 components takes 12 ms on one thread, and the aim for a search is 10 ms.
     exact_vectors: int = Field(
@@ -156,6 +156,9 @@ class IndexSettings(Section):
     )
     memory_mib: int = Field(
         1024, ge=16, description="Memory for the vectors of one collection in MiB; more are compressed to short codes."
+    )
+    fts_chunks: int = Field(
+        1_000_000, ge=0, description="Chunks of a collection up to which SQLite indexes its words; above, tantivy does."
     )
 
 

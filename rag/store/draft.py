@@ -186,10 +186,10 @@ class Draft:
             connection.close()
             self._base.remove()
             sync(self._path / CATALOG)
-            words = write_words(self._path, self._source)
+            words = write_words(self._path, self._source, chunks, self._index)
             write_manifest(
                 self._path,
-                files=(CATALOG, *names, words),
+                files=(CATALOG, *names, *words),
                 number=self._number,
                 documents=documents,
                 chunks=chunks,
