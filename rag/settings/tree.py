@@ -126,8 +126,8 @@ class IngestSettings(Section):
     max_unpacked_bytes: int = Field(2**30, ge=1, description="Bytes to which one archive may unpack.")
     converter: tuple[str, ...] = Field(
         (),
-        description="Command that reads scans, one word an item: it gets the file's path in place of {file}, or as its "
-        "last word, and writes Markdown, or JSON with pages, on its standard output; empty: scans fail.",
+        description="Command that reads scans and images, one word an item: it gets the file's path in place of {file}, or as its "
+        "last word, and writes Markdown, or JSON with pages, on its standard output; empty: scans fail and images are skipped.",
     )
     converter_suffixes: tuple[str, ...] = Field(
         (), description="Suffixes, such as .pdf, of files that the converter reads in any case."
@@ -142,6 +142,9 @@ class RetrieveSettings(Section):
     top_k: int = Field(10, ge=1, le=1000, description="Chunks retrieved for a question.")
     mode: Literal["hybrid", "dense", "lexical"] = Field("hybrid", description="By meaning and words, or by one alone.")
     reranker: str | None = Field(None, description="A CrossEncoder that orders the best hits anew, a folder or a name.")
+    min_score: float = Field(
+        0.0, ge=0, le=1, description="Score below which nothing is found; a request can only ask for more. 0: off."
+    )
     keep_ratio: float = Field(
         0.6, ge=0, le=1, description="Share of the best score below which a retrieved chunk is left out; 0 keeps all."
     )
