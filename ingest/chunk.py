@@ -14,7 +14,7 @@ from rag.types import Anchor
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# Raise it when the same file gives other text, chunks or contexts: documents are then ingested again.
+# Raise it when the same file gives other text, chunks or forewords: documents are then ingested again.
 VERSION = 3
 # A word of a hundred letters or more is one token to some tokenizers. This bounds what such text makes of a chunk.
 _CHARS_PER_TOKEN = 10

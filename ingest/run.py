@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from ingest import chunk
 from ingest.chunk import Chunker
-from ingest.context import Contexts
 from ingest.digests import Beside, attributes_beside, read_file
 from ingest.plan import Plan
 from ingest.progress import Progress
@@ -14,6 +13,7 @@ from ingest.scan import Found, Refused, reason_of
 from ingest.stages import Stages
 from ingest.worker.pool import Readers, Reading
 from ingest.writer import Prepared, Writer
+from rag.foreword import Forewords
 from rag.store import Document, Draft, NewChunk
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Run:
         self._encoder = encoder
         self._readers = readers
         self._chunker = chunker
-        self._contexts = Contexts(chunker.tokenizer, encoder.max_tokens - SPECIAL_TOKENS)
+        self._forewords = Forewords(chunker.tokenizer, encoder.max_tokens - SPECIAL_TOKENS)
         self._recipe = recipe
         self._max_file_bytes = max_file_bytes
         self._stages = stages
@@ -129,10 +129,10 @@ class Run:
             attributes={**extracted.attributes, **attributes},
             beside=digest,
         )
-        contexts = (self._contexts.context(title, extracted.text[span.start : span.end]) for span in spans)
+        forewords = (self._forewords.of(title, extracted.text[span.start : span.end]) for span in spans)
         return document, tuple(
-            NewChunk(start=span.start, end=span.end, anchor=anchor, context=context)
-            for span, anchor, context in zip(spans, anchors, contexts, strict=True)
+            NewChunk(start=span.start, end=span.end, anchor=anchor, foreword=foreword)
+            for span, anchor, foreword in zip(spans, anchors, forewords, strict=True)
         )
 
 

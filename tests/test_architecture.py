@@ -46,13 +46,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.__main__": {"rag.cli"},
     "rag.types": set(),
     "rag.errors": set(),
+    "rag.foreword": set(),
     "rag.scripts": set(),
     "rag.settings": BASE,
     "rag.telemetry": BASE | {"rag.settings"},
     "rag.auth": BASE | {"rag.ask", "rag.store"},
     "rag.models": BASE | {"rag.settings"},
     "rag.capacity": BASE,
-    "rag.store": BASE | {"rag.scripts", "rag.settings"},
+    "rag.store": BASE | {"rag.foreword", "rag.scripts", "rag.settings"},
     "rag.embed": BASE | {"rag.settings", "rag.models"},
     "rag.retrieve": BASE | {"rag.store", "rag.embed", "rag.retrieve.filter"},
     "rag.retrieve.filter": BASE,
@@ -120,6 +121,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {
         "rag.abstain",
         "rag.cite",
+        "rag.foreword",
         "rag.planner",
         "rag.recall",
         "rag.plan",
@@ -152,7 +154,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rag.evaluate",
         "ingest",
     },
-    "ingest": LEAVES | {"rag.store", "rag.embed", "rag.indexing"},
+    "ingest": LEAVES | {"rag.foreword", "rag.store", "rag.embed", "rag.indexing"},
 }
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.
 IMPURE = {"asyncio", "datetime", "httpx2", "os", "random", "sqlite3", "threading", "time"}

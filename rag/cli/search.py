@@ -120,9 +120,7 @@ def _hits(
         try:
             with ThreadPoolExecutor(1) as executor:
                 how = settings.retrieve
-                retriever = Retriever(
-                    batcher, executor, mode=how.mode, reranker=reranker, min_score=how.min_score
-                )
+                retriever = Retriever(batcher, executor, mode=how.mode, reranker=reranker, min_score=how.min_score)
                 # Each alone: together they would be a conversation.
                 searches = [retriever.search([text], generation, top_k=k) for text in texts]
                 return [hits for (hits,) in await asyncio.gather(*searches)]

@@ -126,8 +126,9 @@ class IngestSettings(Section):
     max_unpacked_bytes: int = Field(2**30, ge=1, description="Bytes to which one archive may unpack.")
     converter: tuple[str, ...] = Field(
         (),
-        description="Command that reads scans and images, one word an item: it gets the file's path in place of {file}, or as its "
-        "last word, and writes Markdown, or JSON with pages, on its standard output; empty: scans fail and images are skipped.",
+        description="Command that reads scans and images, one word an item: it gets the file's path in place of "
+        "{file}, or as its last word, and writes Markdown, or JSON with pages, on its standard output; empty: scans "
+        "fail and images are skipped.",
     )
     converter_suffixes: tuple[str, ...] = Field(
         (), description="Suffixes, such as .pdf, of files that the converter reads in any case."

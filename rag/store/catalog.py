@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rag.store.schema import embedded_text, text_key
+from rag.foreword import embedded_text
+from rag.store.schema import text_key
 from rag.types import Anchor, Chunk, ChunkId, FileId
 
 UPLOADED = "file-"  # at the front of the roots of uploaded files, which are their ids
@@ -74,11 +75,11 @@ class NewChunk:
     start: int
     end: int
     anchor: Anchor
-    context: str = ""  # what stands in front of its text where it is embedded, and nowhere else
+    foreword: str = ""  # what stands in front of its text where it is embedded, and nowhere else
 
     def embedded(self, text: str) -> str:
         """What its vector is of. text: the document's."""
-        return embedded_text(self.context, text[self.start : self.end])
+        return embedded_text(self.foreword, text[self.start : self.end])
 
 
 def chunk_id(path: str, start: int, end: int, text: str) -> ChunkId:
@@ -283,10 +284,10 @@ def insert_chunks(
     for seq, chunk in numbered:
         text = document.text[chunk.start : chunk.end]
         key = chunk_id(document.path, chunk.start, chunk.end, text)
-        columns = (*_columns(chunk.anchor), text, chunk.context, text_key(chunk.embedded(document.text)))
+        columns = (*_columns(chunk.anchor), text, chunk.foreword, text_key(chunk.embedded(document.text)))
         rows.append((seq, key, row, chunk.start, chunk.end, *columns))
     connection.executemany(
-        "INSERT INTO chunk (seq, id, document, start, end, heading, line, page, slide, sheet, cells, text, context,"
+        "INSERT INTO chunk (seq, id, document, start, end, heading, line, page, slide, sheet, cells, text, foreword,"
         " key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
     )

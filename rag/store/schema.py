@@ -34,7 +34,7 @@ CREATE TABLE chunk (
     sheet TEXT,
     cells TEXT,
     text TEXT NOT NULL,
-    context TEXT NOT NULL,    -- what stood in front of its text when it was embedded
+    foreword TEXT NOT NULL,   -- what stood in front of its text when it was embedded
     key BLOB                  -- `text_key` of what was embedded: equal ones have one vector
 ) STRICT;
 """
@@ -57,13 +57,8 @@ _ADDED = {
         ("chunk", "sheet", "TEXT", "NULL"),
         ("chunk", "cells", "TEXT", "NULL"),
     ),
-    4: (("chunk", "context", "TEXT NOT NULL DEFAULT ''", "''"),),
+    4: (("chunk", "foreword", "TEXT NOT NULL DEFAULT ''", "''"),),
 }
-
-
-def embedded_text(context: str, text: str) -> str:
-    """What the vector of a chunk is of."""
-    return f"{context}\n{text}" if context else text
 
 
 def text_key(text: str) -> bytes:

@@ -205,7 +205,9 @@ def test_reading_leaves_nothing_beside_the_files(store: Store, kind: WordsKind) 
     opened = OPENED[kind](current(store))
     assert opened.n_chunks == len(TEXTS)
     opened.close()
-    assert {file.name for file in current(store).iterdir()} == names  # a generation may lie on a disk that cannot be written
+    assert {
+        file.name for file in current(store).iterdir()
+    } == names  # a generation may lie on a disk that cannot be written
 
 
 def test_backup_restore_and_verify_cover_it(store: Store, kind: WordsKind, tmp_path: Path) -> None:

@@ -53,7 +53,9 @@ def test_images_are_read_by_the_converter(name: str) -> None:
 
 
 @pytest.mark.parametrize("command", [(), (sys.executable, "-c", "print('# Fax')")])
-def test_images_are_documents_where_something_reads_them(store: Store, tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_images_are_documents_where_something_reads_them(
+    store: Store, tmp_path: Path, command: tuple[str, ...]
+) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/fax.tiff").write_bytes(b"pixels")
     (tmp_path / "docs/film.mp4").write_bytes(b"pixels")

@@ -22,7 +22,7 @@ ALTER TABLE document DROP COLUMN file;
 ALTER TABLE chunk DROP COLUMN slide;
 ALTER TABLE chunk DROP COLUMN sheet;
 ALTER TABLE chunk DROP COLUMN cells;
-ALTER TABLE chunk DROP COLUMN context;
+ALTER TABLE chunk DROP COLUMN foreword;
 DROP INDEX chunk_key;
 ALTER TABLE chunk DROP COLUMN key;
 ALTER TABLE document DROP COLUMN attributes;

@@ -26,9 +26,7 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def search(
-    store: Store, questions: Sequence[str], *, first: int = 0, min_score: float = 0.0
-) -> list[tuple[Hit, ...]]:
+def search(store: Store, questions: Sequence[str], *, first: int = 0, min_score: float = 0.0) -> list[tuple[Hit, ...]]:
     async def run() -> list[tuple[Hit, ...]]:
         batcher = Batcher(FakeEncoder(), batch_tokens=1024, max_queue=16)
         with ThreadPoolExecutor(1) as executor, store.pin("default") as generation:

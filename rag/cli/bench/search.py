@@ -97,6 +97,6 @@ def _show_words(arms: "Sequence[WordsArm]") -> None:
     for arm in arms:
         found = f"{arm.quality.ndcg:>6.3f}  {arm.quality.recall:>6.3f}" if arm.quality else f"{'-':>6}  {'-':>6}"
         say(
-            f"{arm.set_name[:10]:<10} {arm.n_chunks:>7} {arm.n_questions:>9} {arm.kind:<9} {found}  {arm.write_s:>7.1f} "
-            f"{arm.mb:>7.1f}   {arm.p50_ms:>6.2f}  {arm.p95_ms:>6.2f}"
+            f"{arm.set_name[:10]:<10} {arm.n_chunks:>7} {arm.n_questions:>9} {arm.kind:<9} {found}  "
+            f"{arm.write_s:>7.1f} {arm.mb:>7.1f}   {arm.p50_ms:>6.2f}  {arm.p95_ms:>6.2f}"
         )

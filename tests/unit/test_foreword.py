@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from ingest import chunk
-from ingest.context import Contexts
 from ingest.pipeline import Summary, ingest
 from rag.embed import FakeEncoder
 from rag.embed.base import Vectors
+from rag.foreword import Forewords
 from rag.settings import IngestSettings
 from rag.store import Copies, Store
 
@@ -55,7 +55,7 @@ Run = Callable[[], Summary]
 
 
 @pytest.mark.parametrize(
-    ("title", "text", "context"),
+    ("title", "text", "foreword"),
     [
         ("Refunds", "Money comes back.", "Refunds"),
         ("Refunds\n of  money", "It comes back.", "Refunds of money"),
@@ -68,10 +68,10 @@ Run = Callable[[], Summary]
         ("Refunds", "word " * 20, ""),
     ],
 )
-def test_the_context_is_the_title_where_the_text_does_not_begin_with_it_and_it_fits(
-    title: str | None, text: str, context: str
+def test_it_is_the_title_where_the_text_does_not_begin_with_it_and_it_fits(
+    title: str | None, text: str, foreword: str
 ) -> None:
-    assert Contexts(FakeEncoder().tokenizer, 20).context(title, text) == context
+    assert Forewords(FakeEncoder().tokenizer, 20).of(title, text) == foreword
 
 
 def test_titles_are_embedded_and_stand_in_no_text(store: Store, run: Run, encoder: Listening) -> None:
@@ -85,9 +85,10 @@ def test_titles_are_embedded_and_stand_in_no_text(store: Store, run: Run, encode
         assert not second.text.startswith("Refunds")
         assert {first.text, f"Refunds\n{second.text}"} < set(encoder.heard)
         vectors = generation.vectors([second.seq])
-    assert vectors.tobytes() == FakeEncoder().encode_documents([f"Refunds\n{second.text}"]).astype("<f2").astype(
-        "<f4"
-    ).tobytes()
+    assert (
+        vectors.tobytes()
+        == FakeEncoder().encode_documents([f"Refunds\n{second.text}"]).astype("<f2").astype("<f4").tobytes()
+    )
 
 
 def test_a_renamed_file_is_not_embedded_again(docs: Path, run: Run, encoder: Listening) -> None:
@@ -117,7 +118,7 @@ def test_collections_of_an_older_recipe_embed_what_has_a_title(
 ) -> None:
     with monkeypatch.context() as older:
         older.setattr(chunk, "VERSION", chunk.VERSION - 1)
-        older.setattr(Contexts, "context", lambda *_: "")
+        older.setattr(Forewords, "of", lambda *_: "")
         run()
     summary = run()
     assert (summary.changed, summary.embedded) == (2, 3)
