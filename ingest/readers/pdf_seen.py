@@ -42,7 +42,7 @@ def hidden_texts(page: pypdfium2.PdfPage, drawn: Sequence[Drawn]) -> frozenset[i
     """
     paint = [each for each in drawn if each.kind in _PAINT and not _is_white_path(each)]
     texts = (each for each in drawn if each.kind == raw.FPDF_PAGEOBJ_TEXT)
-    hidden = frozenset(address(each.handle) for each in texts if _is_hidden(each, paint))
+    hidden = frozenset(found for each in texts if _is_hidden(each, paint) and (found := address(each.handle)))
     return hidden if hidden and not _is_scan(page, drawn) else frozenset()
 
 
