@@ -62,7 +62,7 @@ def _judged(questions: QuestionSet) -> list[Question]:
 
 def _arms(name: str, chunks: Sequence[Chunk], asked: Sequence[Question], *, is_judged: bool) -> list[WordsArm]:
     with tempfile.TemporaryDirectory() as folder:
-        vectors = np.tile(np.float32([1, 0]), (len(chunks), 1))
+        vectors = np.tile(np.array([1, 0], np.float32), (len(chunks), 1))
         publish(chunks, vectors, Path(folder) / "data", model="none")[0].close()
         (catalog,) = (Path(folder) / "data").rglob("catalog.db")
         return [_arm(name, kind, chunks, asked, catalog, is_judged=is_judged) for kind in WordsKind]
