@@ -1,4 +1,5 @@
 """Letters that no space tells apart, and what is compared of words."""
+# ruff: noqa: RUF001 - letters that look like others are what this is about
 
 import re
 
