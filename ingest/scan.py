@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.ignore import IGNORE_FILE, NO_IGNORES, Ignores
-from ingest.readers import is_document_name
+from ingest.readers import is_document_name, is_image_name
 from rag.errors import ConfigError
 from rag.store import Stamp, stamp_of
 
@@ -56,11 +56,17 @@ class Scan:
 
 
 def scan(
-    paths: Iterable[Path], *, max_file_bytes: int, ignores: Ignores = NO_IGNORES, data_dir: Path | None = None
+    paths: Iterable[Path],
+    *,
+    max_file_bytes: int,
+    ignores: Ignores = NO_IGNORES,
+    data_dir: Path | None = None,
+    reads_images: bool = False,
 ) -> Scan:
     """All files below `paths`; none but ignore files is opened.
 
-    data_dir: a folder that is left out where it stands below another one.
+    data_dir: a folder that is left out where it stands below another one. reads_images: images are documents too,
+    since something reads them.
 
     Raises:
         ConfigError: a path does not exist.
@@ -77,25 +83,32 @@ def scan(
         result.seen.add((root, below))
         if root not in result.roots:
             result.roots.append(root)
-        _Walk(result, root, max_file_bytes, data_dir and data_dir.resolve()).visit(below, ignores)
+        walk = _Walk(result, root, max_file_bytes, data_dir and data_dir.resolve(), reads_images=reads_images)
+        walk.visit(below, ignores)
     _drop_doubles(result)
     return result
 
 
-def scan_files(files: Iterable[Found], *, max_file_bytes: int) -> Scan:
-    """The files that may be documents, each below a root of its own; none is opened."""
+def scan_files(files: Iterable[Found], *, max_file_bytes: int, reads_images: bool = False) -> Scan:
+    """The files that may be documents, each below a root of its own; none is opened.
+
+    reads_images: as of `scan`.
+    """
     result = Scan()
     for found in files:
         result.roots.append(found.root)
-        _Walk(result, found.root, max_file_bytes).take(found.path, found.file)
+        _Walk(result, found.root, max_file_bytes, reads_images=reads_images).take(found.path, found.file)
     return result
 
 
 class _Walk:
-    def __init__(self, result: Scan, root: str, max_file_bytes: int, data_dir: Path | None = None) -> None:
+    def __init__(
+        self, result: Scan, root: str, max_file_bytes: int, data_dir: Path | None = None, *, reads_images: bool
+    ) -> None:
         self._result = result
         self._root = root
         self._max_file_bytes = max_file_bytes
+        self._reads_images = reads_images
         self._data_dir = data_dir
 
     def visit(self, below: str, ignores: Ignores) -> None:
@@ -153,8 +166,9 @@ class _Walk:
             self._skip(path, "not a regular file")
         elif _printable(path) != path:
             self._fail(path, "the file name is not UTF-8: rename it")
-        elif not is_document_name(path):
-            self._skip(path, f"not a document type ({file.suffix.lower()})")
+        elif not is_document_name(path) and not (self._reads_images and is_image_name(path)):
+            hint = "; set ingest.converter to a command that reads images" if is_image_name(path) else ""
+            self._skip(path, f"not a document type ({file.suffix.lower()}){hint}")
         elif status.st_size == 0:
             self._skip(path, "empty")
         elif status.st_size > self._max_file_bytes:

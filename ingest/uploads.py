@@ -59,9 +59,8 @@ class UploadIndexer:
 
     def _apply(self, jobs: Sequence[Job], run: Run, draft: Draft, cut: Cut) -> Mapping[FileId, FileError | None]:
         limit = self._settings.max_file_bytes
-        scan = scan_files(
-            [Found(root=job.file_id, path=job.filename, file=job.file) for job in jobs], max_file_bytes=limit
-        )
+        found = [Found(root=job.file_id, path=job.filename, file=job.file) for job in jobs]
+        scan = scan_files(found, max_file_bytes=limit, reads_images=bool(self._settings.converter))
         digests = Digests(SeenFiles(None), max_file_bytes=limit)
         todo = plan(scan, draft.known, recipe=_recipe(cut), digests=digests, prune=False, progress=Silent())
         run.apply(todo, Silent())
