@@ -12,6 +12,7 @@ from rag.embed import Encoder
 from rag.embed.load import load_encoder
 from rag.embed.remembered import RememberedEncoder, remembered_file
 from rag.errors import ConfigError, EngineError
+from rag.foreword import embedded_text, foreword
 from rag.models import embedding_source
 from rag.settings import Settings
 from rag.store import Store
@@ -95,7 +96,7 @@ def bench_ingest(
 
 
 def _published(data_dir: Path, encoder: Encoder) -> tuple[Ingested, list[str]]:
-    """What was ingested into `data_dir`, and the different texts of its chunks in the order of their documents."""
+    """What was ingested into `data_dir`, and the different texts that were embedded, in the order of their documents."""
     store = Store(data_dir)
     try:
         with store.pin(_COLLECTION) as generation:
@@ -103,7 +104,7 @@ def _published(data_dir: Path, encoder: Encoder) -> tuple[Ingested, list[str]]:
             chunks = generation.ordered_chunks()
     finally:
         store.close()
-    texts = list(dict.fromkeys(chunk.text for chunk in chunks))
+    texts = list(dict.fromkeys(embedded_text(foreword(chunk.title, chunk.text), chunk.text) for chunk in chunks))
     ingested = Ingested(
         model=encoder.info.model,
         dtype=encoder.info.dtype,
