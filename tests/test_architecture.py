@@ -133,7 +133,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rag.bench.sizes": LEAVES | {"rag.bench", "rag.embed", "rag.store"},
     "rag.bench.search": LEAVES | {"rag.bench", "rag.embed", "rag.retrieve", "rag.store"},
-    "rag.bench.ingest": LEAVES | {"rag", "rag.bench", "rag.embed", "rag.foreword", "rag.models", "rag.store", "ingest"},
+    "rag.bench.ingest": LEAVES | {"rag", "rag.bench", "rag.embed", "rag.models", "rag.store", "ingest"},
     "rag.bench.encoder_service": LEAVES | {"rag.api", "rag.engine", "rag.rooms", "ingest"},
     "rag.evaluate": BASE | {"rag.cite", "rag.scripts"},
     "rag.demo": BASE | {"rag.bench"},

@@ -18,6 +18,7 @@ SELECT c.seq, c.id, d.path, d.title, c.start, c.end, c.text, c.heading, c.line, 
 FROM chunk c JOIN document d ON d.id = c.document
 """
 _IDS = "SELECT c.id FROM chunk c JOIN document d ON d.id = c.document"
+_EMBEDDED = "SELECT c.foreword, c.text FROM chunk c JOIN document d ON d.id = c.document"
 _ORDER = " ORDER BY d.root, d.path, c.start"
 _VARIABLES = 500  # SQLite's limit on `?` in one statement was 999 for long
 
@@ -236,6 +237,12 @@ def neighbours(connection: sqlite3.Connection, seq: int) -> tuple[Chunk, ...]:
 def ordered_chunks(connection: sqlite3.Connection) -> Iterator[Chunk]:
     """All chunks by root, document path and start."""
     return map(_chunk, connection.execute(_CHUNK + _ORDER))
+
+
+def embedded_texts(connection: sqlite3.Connection) -> Iterator[str]:
+    """What each chunk's vector is of, in the order of `ordered_chunks`."""
+    rows = connection.execute(_EMBEDDED + _ORDER)
+    return (embedded_text(foreword, text) for foreword, text in rows)
 
 
 def prefix_version(connection: sqlite3.Connection) -> str:

@@ -107,6 +107,11 @@ class Generation:
                 self._ordered = tuple(catalog.ordered_chunks(self._connection))
             return self._ordered
 
+    def embedded_texts(self) -> tuple[str, ...]:
+        """What each chunk's vector is of, in the order of `ordered_chunks`."""
+        with self._lock:
+            return tuple(catalog.embedded_texts(self._connection))
+
     def document_text(self, chunk: Chunk) -> str:
         """The whole extracted text of the document that `chunk` is of.
 

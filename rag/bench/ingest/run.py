@@ -12,7 +12,6 @@ from rag.embed import Encoder
 from rag.embed.load import load_encoder
 from rag.embed.remembered import RememberedEncoder, remembered_file
 from rag.errors import ConfigError, EngineError
-from rag.foreword import embedded_text, foreword
 from rag.models import embedding_source
 from rag.settings import Settings
 from rag.store import Store
@@ -96,15 +95,15 @@ def bench_ingest(
 
 
 def _published(data_dir: Path, encoder: Encoder) -> tuple[Ingested, list[str]]:
-    """What was ingested into `data_dir`, and the different texts that were embedded, in the order of their documents."""
+    """What was ingested into `data_dir`, and the different texts that were embedded, in the documents' order."""
     store = Store(data_dir)
     try:
         with store.pin(_COLLECTION) as generation:
             documents = [known for _, known in generation.documents()]
-            chunks = generation.ordered_chunks()
+            chunks, embedded = generation.ordered_chunks(), generation.embedded_texts()
     finally:
         store.close()
-    texts = list(dict.fromkeys(embedded_text(foreword(chunk.title, chunk.text), chunk.text) for chunk in chunks))
+    texts = list(dict.fromkeys(embedded))
     ingested = Ingested(
         model=encoder.info.model,
         dtype=encoder.info.dtype,
