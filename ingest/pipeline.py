@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from ingest import chunk
 from ingest.chunk import Chunker
 from ingest.digests import Digests
+from ingest.engine import Engine, LocalEngine
 from ingest.ignore import make_ignores
 from ingest.plan import Plan, plan
 from ingest.progress import Progress, Silent
 from ingest.run import SPECIAL_TOKENS, Run
 from ingest.scan import Refused, Scan, scan
 from ingest.stages import Stage, Stages
-from ingest.worker.pool import Readers
 from rag.errors import ConfigError, NotFound
 from rag.settings import IngestSettings
 from rag.store import Draft, EmbeddingInfo, Known, Rules, SeenFiles, Store
@@ -64,13 +64,14 @@ def ingest(
     dry_run: bool = False,
     check: bool = False,
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> Summary:
     """The summary. What is in `paths` can then be searched, all of it at once or none.
 
     group: the access group whose collection it is, and to which a new one belongs; None: any, new ones are the
     default group's. rules: what the collection is to hold from now on; None: what it held. prune: documents that
     vanished below `paths` are removed. dry_run: nothing is written. check: files are read even if size and times say
-    that they have not changed.
+    that they have not changed. engine: where files are read and texts embedded; None: here.
 
     Raises:
         ConfigError: a path does not exist or holds no file, a pattern is none, or the collection cannot have this name.
@@ -78,6 +79,7 @@ def ingest(
     """
     began = time.monotonic()
     progress = progress or Silent()
+    engine = engine or LocalEngine()
     stages = Stages()
     rules = rules or store.rules(collection, group)
     with stages.timed("plan"):
@@ -104,7 +106,9 @@ def ingest(
             todo = planned(draft.known, seen)
             _remember(found, seen)
             draft.set_rules(rules)
-            n_embedded = 0 if todo.is_idle else _apply(todo, draft, encoder, settings, max_tokens, progress, stages)
+            n_embedded = (
+                0 if todo.is_idle else _apply(todo, draft, encoder, settings, max_tokens, progress, stages, engine)
+            )
             n_chunks = draft.counts[1]
             with stages.timed("publish"):
                 generation = draft.publish()
@@ -146,14 +150,17 @@ def _apply(
     max_tokens: int,
     progress: Progress,
     stages: Stages,
+    engine: Engine,
 ) -> int:
     """How many chunks the model was asked for; the draft is as planned."""
-    with Readers(settings) as readers:
+    chunker = Chunker(encoder.tokenizer, max_tokens)
+    engine = engine if todo.new or todo.changed else LocalEngine()  # which starts nothing before the first file
+    with engine.working(encoder, settings) as (readers, embedding):
         run = Run(
             draft,
-            encoder=encoder,
+            encoder=embedding,
             readers=readers,
-            chunker=Chunker(encoder.tokenizer, max_tokens),
+            chunker=chunker,
             recipe=chunk.recipe(max_tokens),
             max_file_bytes=settings.max_file_bytes,
             stages=stages,

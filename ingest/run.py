@@ -1,17 +1,19 @@
 """A plan carried out on a draft: read, chunk, embed, store."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ingest import chunk
 from ingest.chunk import Chunker
 from ingest.digests import Beside, attributes_beside, read_file
+from ingest.engine import FileReaders
 from ingest.plan import Plan
 from ingest.progress import Progress
 from ingest.readers import Extracted, ReadFailure
 from ingest.scan import Found, Refused, reason_of
 from ingest.stages import Stages
-from ingest.worker.pool import Readers, Reading
+from ingest.worker.pool import Reading
 from ingest.writer import Prepared, Writer
 from rag.foreword import Forewords
 from rag.store import Document, Draft, NewChunk
@@ -30,7 +32,7 @@ class Run:
         draft: Draft,
         *,
         encoder: "Encoder",
-        readers: Readers,
+        readers: FileReaders,
         chunker: Chunker,
         recipe: str,
         max_file_bytes: int,
@@ -60,8 +62,9 @@ class Run:
         for old, found in todo.moved:
             self._draft.move(found.root, old, found.path)
         progress.stage("ingest", len(todo.new) + len(todo.changed))
+        load = partial(_load, max_file_bytes=self._max_file_bytes)
         with Writer(self._draft, self._encoder, progress, self._stages) as writer:
-            for found, future in self._readers.read_all((*todo.new, *todo.changed), self._load):
+            for found, future in self._readers.read_all((*todo.new, *todo.changed), load):
                 reading = writer.meanwhile(future)
                 try:
                     with self._stages.timed("chunk"):
@@ -76,9 +79,6 @@ class Run:
                     progress.advance()
             writer.finish()
         self.n_embedded += writer.n_embedded
-
-    def _load(self, found: Found) -> tuple[str, bytes]:
-        return found.path, read_file(found.file, self._max_file_bytes)
 
     def _read(self, found: Found, reading: Reading | OSError, todo: Plan) -> Prepared | None:
         """The file's documents; None if it has none. What it is and holds that is no document is noted in `todo`."""
@@ -134,6 +134,10 @@ class Run:
             NewChunk(start=span.start, end=span.end, anchor=anchor, foreword=foreword)
             for span, anchor, foreword in zip(spans, anchors, forewords, strict=True)
         )
+
+
+def _load(found: Found, *, max_file_bytes: int) -> tuple[str, bytes]:
+    return found.path, read_file(found.file, max_file_bytes)
 
 
 def _inside(path: str, name: str) -> str:

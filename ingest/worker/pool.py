@@ -19,7 +19,7 @@ from rag.settings import IngestSettings
 
 T = TypeVar("T")
 _AHEAD = 4  # files read ahead of the one that is asked for, for each worker
-_HELD_CHARS = 16 * 2**20  # of text read ahead, beyond which no further file is begun
+HELD_CHARS = 16 * 2**20  # of text read ahead, beyond which no further file is begun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,10 @@ class Readers:
             return (self._converter.read(path, data),)
         return parts
 
+    def reading(self, path: str, data: bytes) -> Reading:
+        """What the file `path` with these bytes gives. Any thread may call."""
+        return Reading(sha256=hashlib.sha256(data).hexdigest(), size=len(data), parts=self.documents(path, data))
+
     def _parts(self, path: str, data: bytes) -> tuple[Part, ...]:
         try:
             worker = self._idle.get_nowait()
@@ -103,7 +107,7 @@ class Readers:
         rest = iter(files)
         ahead: deque[tuple[T, Future[Reading | OSError]]] = deque()
         while True:
-            while len(ahead) < self._n_workers * _AHEAD and _held_chars(ahead) < _HELD_CHARS:
+            while len(ahead) < self._n_workers * _AHEAD and held_chars(ahead) < HELD_CHARS:
                 file = next(rest, None)
                 if file is None:
                     break
@@ -117,7 +121,7 @@ class Readers:
             path, data = load(file)
         except OSError as error:
             return error
-        return Reading(sha256=hashlib.sha256(data).hexdigest(), size=len(data), parts=self.documents(path, data))
+        return self.reading(path, data)
 
     def __enter__(self) -> Self:
         return self
@@ -143,6 +147,7 @@ def _converter(settings: IngestSettings, limits: Limits) -> Converter | None:
     )
 
 
-def _held_chars(ahead: Iterable[tuple[T, "Future[Reading | OSError]"]]) -> int:
+def held_chars(ahead: Iterable[tuple[T, "Future[Reading | OSError]"]]) -> int:
+    """How much text was read ahead."""
     results = [future.result() for _, future in ahead if future.done() and not future.cancelled()]
     return sum(each.n_chars for each in results if isinstance(each, Reading))

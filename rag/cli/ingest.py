@@ -14,6 +14,7 @@ from rag.cli.output import note, say_json
 from rag.cli.summary import show_summary
 
 if TYPE_CHECKING:
+    from ingest.engine import Engine
     from ingest.lines import Lines
     from ingest.pipeline import Summary
     from ingest.progress import Bars, Silent
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _MIN_CHUNK_TOKENS = 16
 Shown = Literal["auto", "json", "off"]
 Patterns = list[str] | None
+EngineName = Literal["local", "ray"]
 
 
 def ingest(
@@ -57,6 +59,16 @@ def ingest(
         bool, typer.Option("--check", help="Read every file, even if its size and times have not changed.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until interrupted, and take in what changes.")] = False,
+    engine: Annotated[EngineName, typer.Option(help="Read and embed on this machine, or on a Ray cluster.")] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Cluster of --engine ray: local starts one for the run; auto or HOST:PORT joins this machine's. "
+            "[default: ingest.ray_address]",
+            show_default=False,
+        ),
+    ] = None,
     progress: Annotated[
         Shown, typer.Option(help="Bars (lines without a terminal), JSON lines on standard error, or nothing.")
     ] = "auto",
@@ -74,7 +86,7 @@ def ingest(
         raise typer.BadParameter("--watch and --dry-run exclude each other")
     if chunk_tokens and chunk_tokens < _MIN_CHUNK_TOKENS:
         raise typer.BadParameter(f"--chunk-tokens {chunk_tokens} is less than {_MIN_CHUNK_TOKENS}")
-    settings = load_settings(data_dir, config).settings
+    settings = load_settings(data_dir, config, ingest={"ray_address": ray_address}).settings
     from rag.store import Store
 
     store = Store(settings.data_dir, settings.index)
@@ -91,6 +103,7 @@ def ingest(
             prune=prune,
             dry_run=dry_run,
             check=check,
+            engine=_engine(engine, settings),
             shown="off" if watch and progress == "auto" else progress,
         )
         if watch:
@@ -130,6 +143,7 @@ def _ingest(
     prune: bool,
     dry_run: bool,
     check: bool,
+    engine: "Engine | None",
     shown: Shown,
 ) -> "Summary":
     from ingest import pipeline
@@ -148,6 +162,7 @@ def _ingest(
             dry_run=dry_run,
             check=check,
             progress=progress,
+            engine=engine,
         )
     # Engines that run elsewhere say themselves which model they serve, so its tokens are not known here.
     if not dry_run and summary.generation != before and not settings.engine.urls:
@@ -164,6 +179,14 @@ def _progress(shown: Shown) -> "Bars | Lines | Silent":
     if shown == "off":
         return Silent()
     return Bars() if sys.stderr.isatty() else text_lines()
+
+
+def _engine(name: EngineName, settings: "Settings") -> "Engine | None":
+    if name == "local":
+        return None
+    from ingest.cluster.engine import RayEngine
+
+    return RayEngine(settings.embedding)
 
 
 def _encoder(settings: "Settings") -> "Encoder":

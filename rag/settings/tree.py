@@ -120,6 +120,11 @@ class IngestSettings(Section):
     max_file_bytes: int = Field(64 * 2**20, ge=1, description="Larger files fail with a message.")
     file_timeout_s: float = Field(60.0, gt=0, description="Seconds in which one document must be read.")
     workers: int | None = Field(None, ge=1, description="Processes that read files; unset: one for each core.")
+    ray_address: str = Field(
+        "local",
+        description="Ray cluster of rag ingest --engine ray: local starts one for the run; auto or host:port "
+        "joins the one that this machine belongs to.",
+    )
     worker_memory_bytes: int = Field(2**30, ge=2**28, description="Address space that one of them may take.")
     max_text_chars: int = Field(32 * 2**20, ge=1, description="Characters of text that one file may give.")
     max_members: int = Field(10_000, ge=0, description="Files inside one archive or message; 0: none is read.")
