@@ -52,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.models": BASE | {"rag.settings"},
     "rag.capacity": BASE,
     "rag.store": BASE | {"rag.settings"},
+    "rag.remote": BASE,
     "rag.embed": BASE | {"rag.settings", "rag.models"},
     "rag.retrieve": BASE | {"rag.store", "rag.embed", "rag.retrieve.filter"},
     "rag.retrieve.filter": BASE,
@@ -149,9 +150,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rag.bench.ingest",
         "rag.demo",
         "rag.evaluate",
+        "rag.remote",
+        "rag.sharing",
         "ingest",
     },
-    "ingest": LEAVES | {"rag.store", "rag.embed", "rag.indexing"},
+    "ingest": LEAVES | {"rag.store", "rag.embed", "rag.indexing", "rag.remote"},
 }
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.
 IMPURE = {"asyncio", "datetime", "httpx2", "os", "random", "sqlite3", "threading", "time"}
@@ -163,7 +166,7 @@ MAY_NOT_IMPORT = {
     "rag.tools": IMPURE,
     "rag.retrieve.filter": IMPURE,
 }
-ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "redis": {"rag.auth"}, "vllm": set[str]()}
+ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "redis": {"rag.auth"}, "fsspec": {"rag.remote"}, "vllm": set[str]()}
 READS_ENVIRONMENT = {"rag.settings.loading", "rag.engine.launch"}  # launch passes it on to the engine's process
 
 

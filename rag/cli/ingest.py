@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -28,7 +27,9 @@ Patterns = list[str] | None
 
 def ingest(
     *,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH", help="Files, folders, and URLs such as s3://bucket/folder.")
+    ],
     collection: Collection = "default",
     group: Annotated[
         str | None,
@@ -119,7 +120,7 @@ def _said(before: "Rules", *, include: Patterns, exclude: Patterns, chunk_tokens
 
 
 def _ingest(
-    paths: Sequence[Path],
+    paths: Sequence[str],
     collection: str,
     group: str | None,
     store: "Store",

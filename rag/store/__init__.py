@@ -12,7 +12,7 @@ from rag.store.info import CollectionInfo
 from rag.store.keys import Grant, KeyLimits, KeyRecord, KeyStore
 from rag.store.responses import ResponseStore, StoredResponse
 from rag.store.rules import Rules
-from rag.store.seen import SeenFiles, Stamp, stamp_of
+from rag.store.seen import AnyStamp, ObjectStamp, SeenFiles, Stamp, stamp_of
 from rag.store.shelf import Shelf
 from rag.store.store import Store
 from rag.store.tokens import TokenStore
@@ -23,6 +23,7 @@ from rag.store.verify import Problem
 from rag.types import EmbeddingInfo
 
 __all__ = [
+    "AnyStamp",
     "Attachment",
     "Attachments",
     "Batch",
@@ -49,6 +50,7 @@ __all__ = [
     "Listed",
     "NewAttachment",
     "NewChunk",
+    "ObjectStamp",
     "Problem",
     "ResponseStore",
     "Rules",
