@@ -39,7 +39,7 @@ def check_url(url: str) -> str:
     if "@" in rest.partition("/")[0] or _SECRET.search(url):
         raise ConfigError(
             f"The URL {f'{scheme}://…'!r} carries credentials, which would end up in logs and catalogues. Name the "
-            "place alone; put credentials where its library looks for them, such as AWS_ACCESS_KEY_ID or ~/.aws/credentials."
+            "place alone; put credentials where its library looks for them: AWS_ACCESS_KEY_ID, ~/.aws/credentials."
         )
     if "::" in url or not rest.strip("/"):
         raise ConfigError(f"The URL {url!r} names no place. Write one such as s3://bucket/folder.")

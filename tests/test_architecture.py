@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.capacity": BASE,
     "rag.store": BASE | {"rag.settings"},
     "rag.remote": BASE,
+    "rag.sharing": LEAVES | {"rag.remote", "rag.store"},
     "rag.embed": BASE | {"rag.settings", "rag.models"},
     "rag.retrieve": BASE | {"rag.store", "rag.embed", "rag.retrieve.filter"},
     "rag.retrieve.filter": BASE,
@@ -88,7 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | DATA
     | PROMPT
     | {"rag.abstain", "rag.applications", "rag.admission", "rag.auth", "rag.groups", "rag.tally"}
-    | {"rag.checking", "rag.indexing", "rag.library", "rag.notes", "rag.pdf"},
+    | {"rag.checking", "rag.indexing", "rag.library", "rag.notes", "rag.pdf", "rag.sharing"},
     "rag.compose": BASE
     | PROMPT
     | {"rag.applications", "rag.ask", "rag.quotes", "rag.recall", "rag.rooms", "rag.store"},

@@ -10,6 +10,7 @@ import typer
 
 from rag.cli.options import AsJson, Collection, Config, DataDir, load_settings
 from rag.cli.output import note, say_json
+from rag.cli.sharing import pull_before, push_after
 from rag.cli.summary import show_summary
 
 if TYPE_CHECKING:
@@ -97,17 +98,28 @@ def ingest(
         if watch:
             from rag.cli.watch import watch as watch_paths
 
-            watch_paths(paths, run, data_dir=settings.data_dir, as_json=as_json)
+            watch_paths(paths, partial(_shared, run, settings, collection), data_dir=settings.data_dir, as_json=as_json)
             return
+        if not dry_run:
+            pull_before(settings, collection)
         summary = run()
     finally:
         store.close()
+    is_pushed = dry_run or push_after(settings, collection)
     if as_json:
         say_json(summary.as_dict())
     else:
         show_summary(summary, dry_run=dry_run)
-    if summary.failed:
+    if summary.failed or not is_pushed:
         raise typer.Exit(1)
+
+
+def _shared(run: "Callable[[], Summary]", settings: "Settings", collection: str) -> "Summary":
+    """The summary of one of many runs, which shared storage has, too, if it can be had."""
+    pull_before(settings, collection)
+    summary = run()
+    push_after(settings, collection)
+    return summary
 
 
 def _said(before: "Rules", *, include: Patterns, exclude: Patterns, chunk_tokens: int | None) -> "Rules":

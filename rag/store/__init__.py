@@ -5,13 +5,15 @@ from rag.store.batches import Batch, Batches
 from rag.store.catalog import Document, Known, Listed, NewChunk
 from rag.store.copies import Copies
 from rag.store.draft import Draft
+from rag.store.exchange import TOPICS, Exchange, Local, Shared, digest_of
 from rag.store.facts import Facts, FactStore
 from rag.store.files import FileStore, Incoming, StoredFile
 from rag.store.generation import Generation
-from rag.store.info import CollectionInfo
+from rag.store.info import MANIFEST, CollectionInfo, sha256_of
 from rag.store.keys import Grant, KeyLimits, KeyRecord, KeyStore
+from rag.store.layout import Description, Folder
 from rag.store.responses import ResponseStore, StoredResponse
-from rag.store.rules import Rules
+from rag.store.rules import Rules, read_rules
 from rag.store.seen import AnyStamp, ObjectStamp, SeenFiles, Stamp, stamp_of
 from rag.store.shelf import Shelf
 from rag.store.store import Store
@@ -23,6 +25,8 @@ from rag.store.verify import Problem
 from rag.types import EmbeddingInfo
 
 __all__ = [
+    "MANIFEST",
+    "TOPICS",
     "AnyStamp",
     "Attachment",
     "Attachments",
@@ -31,14 +35,17 @@ __all__ = [
     "CollectionInfo",
     "Copies",
     "Cut",
+    "Description",
     "Document",
     "Draft",
     "EmbeddingInfo",
+    "Exchange",
     "FactStore",
     "Facts",
     "FileError",
     "FileStatus",
     "FileStore",
+    "Folder",
     "Generation",
     "Grant",
     "Incoming",
@@ -48,6 +55,7 @@ __all__ = [
     "KeyStore",
     "Known",
     "Listed",
+    "Local",
     "NewAttachment",
     "NewChunk",
     "ObjectStamp",
@@ -55,6 +63,7 @@ __all__ = [
     "ResponseStore",
     "Rules",
     "SeenFiles",
+    "Shared",
     "Shelf",
     "ShownTurn",
     "Stamp",
@@ -65,9 +74,12 @@ __all__ = [
     "TopicFile",
     "TurnStore",
     "VectorIndex",
+    "digest_of",
     "kind_for",
     "nearest",
     "open_index",
+    "read_rules",
+    "sha256_of",
     "stamp_of",
     "write_index",
 ]
