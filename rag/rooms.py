@@ -203,7 +203,9 @@ def make_follower(settings: Settings, library: Library, prefixes: Prefixes, metr
             prefixes.prepare(generation)
 
     sharing = open_sharing(settings.storage, Exchange(settings.data_dir), delete)
-    return sharing and Follower(
+    if sharing is None:
+        return None
+    return Follower(
         sharing,
         poll_s=settings.storage.poll_s,
         pushes=settings.storage.push,

@@ -140,19 +140,19 @@ class Bucket:
         Files of pushes that are at work stay: their numbers are higher.
         """
         with self._using("be written") as (system, base):
-            named = map(read_name, _names(system, base, "releases"))
-            numbers = sorted(read[1] for read in named if read and read[0] == collection_id and read[1] is not None)
-            kept = numbers[-_KEPT:] if newest else []
+            named = [read_name(name) for name in _names(system, base, "releases")]
+        numbers = sorted(read[1] for read in named if read and read[0] == collection_id and read[1] is not None)
+        kept = numbers[-_KEPT:] if newest else []
         needed: set[str] = set()
         for number in kept:
             with suppress(StorageUnavailable):  # a broken one needs nothing
                 needed |= self.release(collection_id, number).keys
         with self._using("be written") as (system, base):
             old = [release_name(collection_id, number) for number in numbers if number not in kept]
-            for name in _names(system, base, f"data/{collection_id}"):
-                number = number_of_key(name)
-                if number is not None and name not in needed and (number < newest or not newest):
-                    old.append(name)
+            for key in _names(system, base, f"data/{collection_id}"):
+                pushed = number_of_key(key)
+                if pushed is not None and key not in needed and (pushed < newest or not newest):
+                    old.append(key)
             for name in old:
                 with suppress(FileNotFoundError):
                     system.rm_file(f"{base}/{name}")

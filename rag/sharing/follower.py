@@ -7,7 +7,8 @@ from contextlib import suppress
 import structlog
 
 from rag.errors import CollectionBusy, RagError
-from rag.sharing.sharing import Outcome, Sharing
+from rag.sharing.sharing import Sharing
+from rag.sharing.step import Outcome
 
 log = structlog.get_logger()
 
