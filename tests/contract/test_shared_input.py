@@ -128,15 +128,16 @@ def test_an_empty_place_is_wrong_usage_and_costs_no_document(files: Files, take:
     assert take.store.collection("c").documents == 2  # type: ignore[attr-defined]
 
 
-def test_keys_that_are_no_paths_are_left_out_and_named(files: Files, take: Take) -> None:
-    if files.url.startswith("memory"):
-        pytest.skip("fsspec's memory makes paths of them")
-    client = files.system
-    try:
-        client.call_s3("put_object", Bucket=files.path.partition("/")[0], Key="docs/x//y.md", Body=b"text")
-    except OSError:
-        pytest.skip("MinIO refuses to store them")
-    assert "its name is no path: rename it" in {each.reason for each in take(files.url).skipped}
+def test_keys_that_are_no_paths_are_left_out_and_named(moto_bucket: str, take: Take) -> None:
+    files = Files(f"{moto_bucket}/docs")
+    for key in ("docs/x//y.md", "docs/../z.md", "docs/folder/"):
+        files.system.call_s3("put_object", Bucket=files.path.partition("/")[0], Key=key, Body=b"text")
+    files.write("a.md", "text")
+    done = take(files.url)
+    assert (done.new, {each.path: each.reason for each in done.skipped}) == (
+        1,
+        dict.fromkeys(("x//y.md", "../z.md"), "its name is no path: rename it"),
+    )
 
 
 def test_wrong_credentials_a_missing_bucket_and_no_network_are_told_in_one_line(
