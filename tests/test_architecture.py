@@ -167,7 +167,13 @@ MAY_NOT_IMPORT = {
     "rag.tools": IMPURE,
     "rag.retrieve.filter": IMPURE,
 }
-ONLY_IN = {"sqlite3": {"rag.store"}, "faiss": {"rag.store"}, "redis": {"rag.auth"}, "fsspec": {"rag.remote"}, "vllm": set[str]()}
+ONLY_IN = {
+    "sqlite3": {"rag.store"},
+    "faiss": {"rag.store"},
+    "redis": {"rag.auth"},
+    "fsspec": {"rag.remote"},
+    "vllm": set[str](),
+}
 READS_ENVIRONMENT = {"rag.settings.loading", "rag.engine.launch"}  # launch passes it on to the engine's process
 
 

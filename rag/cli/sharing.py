@@ -48,7 +48,7 @@ def pull_before(settings: "Settings", collection: str) -> None:
     """Nothing; an ingest goes on from what others have pushed, if that can be had."""
     from rag.errors import NotFound, RagError
 
-    if settings.storage.url is None:
+    if not settings.storage.url:
         return
     try:
         with _opened(settings) as shared:
@@ -67,7 +67,7 @@ def push_after(settings: "Settings", collection: str) -> bool:
     """Whether shared storage has what was ingested, or need not have it; why not is said."""
     from rag.errors import NotFound, RagError
 
-    if settings.storage.url is None or not settings.storage.push:
+    if not (settings.storage.url and settings.storage.push):
         return True
     problem: RagError | None = None
     try:
@@ -86,7 +86,7 @@ def tell_deleted(settings: "Settings") -> None:
     """Nothing; shared storage knows what was deleted here, or is told later, which is said."""
     from rag.errors import RagError
 
-    if settings.storage.url is None or not settings.storage.push:
+    if not (settings.storage.url and settings.storage.push):
         return
     try:
         with _opened(settings) as shared:
