@@ -1,47 +1,59 @@
 """Shared storage from the command line, and processes that are killed while they use it."""
 
 import json
-import os
 import random
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rag.cli.frame import run
+
 RAG = [sys.executable, "-c", "from rag.cli import main; main()"]
 QUIET = {"RAG_EMBEDDING__MODEL": "fake", "RAG_ENGINE__URLS": '["http://127.0.0.1:9"]'}
-PATIENCE_S = 60.0
 
-Rag = Callable[..., "subprocess.CompletedProcess[str]"]
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Rag = Callable[..., Done]
 
 
 @pytest.fixture
-def rag(tmp_path: Path) -> Rag:
+def rag(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Rag:
+    """Runs a command on a data directory of this name."""
     (tmp_path / "docs").mkdir()
     for name in "abc":
         (tmp_path / "docs" / f"{name}.md").write_text(f"Text of {name}.\n")
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**QUIET, "RAG_STORAGE__URL": f"file://{tmp_path}/place"}.items():
+        monkeypatch.setenv(name, value)
 
-    def run(data_dir: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [*RAG, *arguments, "--data-dir", data_dir],
-            cwd=tmp_path,
-            env={**os.environ, **QUIET, "RAG_STORAGE__URL": f"file://{tmp_path}/place", **environment},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+    def command(data_dir: str, *arguments: str, **environment: str) -> Done:
+        capsys.readouterr()
+        with monkeypatch.context() as changed:
+            for name, value in environment.items():
+                changed.setenv(name, value)
+            status = run([*arguments, "--data-dir", data_dir])
+        return Done(status, *capsys.readouterr())
 
-    return run
+    return command
 
 
-def in_json(done: "subprocess.CompletedProcess[str]") -> Any:
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def in_json(done: Done) -> Any:
+    assert done.status == 0, done.err
+    return json.loads(done.out)
 
 
 def test_an_ingest_goes_on_from_what_others_pushed_and_pushes(rag: Rag, tmp_path: Path) -> None:
@@ -57,23 +69,23 @@ def test_an_ingest_goes_on_from_what_others_pushed_and_pushes(rag: Rag, tmp_path
         "generation": 2,
         "error": None,
     }
-    assert "default" in rag("one", "collections", "push", "default").stdout
-    assert rag("one", "collections", "pull", "nope").stderr.startswith("error: There is no collection 'nope', neither")
+    assert "default" in rag("one", "collections", "push", "default").out
+    assert rag("one", "collections", "pull", "nope").err.startswith("error: There is no collection 'nope', neither")
     in_json(rag("one", "collections", "delete", "default", "--yes", "--json"))
-    assert "deleted" in rag("two", "collections", "pull").stdout
+    assert "deleted" in rag("two", "collections", "pull").out
     assert in_json(rag("two", "collections", "list", "--json")) == {"collections": []}
 
 
 def test_what_is_wrong_with_the_storage_is_told_in_one_line(rag: Rag, tmp_path: Path) -> None:
     (tmp_path / "place").write_text("a file, and no folder")
     done = rag("one", "ingest", "docs", "--json", "--progress", "off")
-    assert (done.returncode, json.loads(done.stdout)["new"]) == (1, 3)
-    assert [line.partition(".")[0] for line in done.stderr.splitlines()][-1] == "error: ingested here, and not pushed"
+    assert (done.status, json.loads(done.out)["new"]) == (1, 3)
+    assert [line.partition(".")[0] for line in done.err.splitlines()][-1] == "error: ingested here, and not pushed"
     done = rag("one", "collections", "push", RAG_STORAGE__URL="s3://key:secret@bucket/x")
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "carries credentials" in done.stderr
-    assert "secret" not in done.stderr
-    assert "Set storage.url" in rag("one", "collections", "pull", RAG_STORAGE__URL="").stderr
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert "carries credentials" in done.err
+    assert "secret" not in done.err
+    assert "Set storage.url" in rag("one", "collections", "pull", RAG_STORAGE__URL="").err
 
 
 def test_processes_that_are_killed_while_they_push_and_pull_lose_nothing(rag: Rag, tmp_path: Path) -> None:
@@ -81,10 +93,9 @@ def test_processes_that_are_killed_while_they_push_and_pull_lose_nothing(rag: Ra
     chance = random.Random(7)
     place = tmp_path / "place"
     seen = {"push": place / "data", "pull": tmp_path / "two" / "collections"}
-    environment = {**os.environ, **QUIET, "RAG_STORAGE__URL": f"file://{place}"}
     for way, data_dir in (("push", "one"), ("push", "one"), ("pull", "two"), ("pull", "two")):
         command = [*RAG, "collections", way, "--data-dir", data_dir]
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while not seen[way].exists() and process.poll() is None:
             time.sleep(0.001)
         time.sleep(chance.random() * 0.02)
