@@ -6,12 +6,13 @@ from typing import Any
 
 from ingest.tree import Entry, Look
 from rag.errors import ConfigError
-from rag.remote import Place, RemoteFile
+from rag.remote import Kept, Place, RemoteFile
 from rag.store import ObjectStamp
 
 # Of what stores say of an object, that which is another after every change; the best of them first.
 _VERSIONS = ("generation", "ETag", "etag", "md5Hash", "content_md5")
 _TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")
+_KEPT_BYTES = 2**30  # on the disk, of files that were fetched to be hashed
 
 
 class SharedTree:
@@ -30,6 +31,7 @@ class SharedTree:
         self.root = url
         self.below = ""
         self._place = Place(url)
+        self._kept = Kept(_KEPT_BYTES)
         self._folders: dict[str, dict[str, tuple[Entry, Look]]] = {"": {}}
         try:
             with self._place.using("be listed") as (system, path):
@@ -56,7 +58,7 @@ class SharedTree:
 
     def file(self, path: str) -> RemoteFile:
         """A file, whether it is there or not."""
-        return RemoteFile(place=self._place, path=f"{self._base}/{path}", size=self._size(path))
+        return RemoteFile(place=self._place, path=f"{self._base}/{path}", size=self._size(path), kept=self._kept)
 
     def look(self, path: str) -> Look:
         """What is known of a file.

@@ -6,10 +6,14 @@ nowhere else: a URL that carries some is refused, since URLs stand in catalogues
 
 import io
 import re
+import shutil
+import threading
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from tempfile import mkdtemp
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -114,6 +118,7 @@ class RemoteFile:
     place: Place  # that it was found below
     path: str  # in the file system
     size: int = field(compare=False)  # when it was listed
+    kept: "Kept" = field(compare=False, repr=False)  # what was fetched of the files beside it
 
     @property
     def name(self) -> str:
@@ -138,11 +143,61 @@ class _Reading(io.RawIOBase):
         Raises:
             OSError: they cannot be had.
         """
-        if self._file.size == 0:  # stores refuse a range of nothing
+        file = self._file
+        if file.size == 0:  # stores refuse a range of nothing
             return b""
-        system, _ = self._file.place.open()
-        with as_os_errors():
-            return bytes(system.cat_file(self._file.path, start=0, end=None if size < 0 else size))
+        data = file.kept.take(file.path)
+        if data is None:
+            system, _ = file.place.open()
+            with as_os_errors():
+                data = bytes(system.cat_file(file.path, start=0, end=None if size < 0 else size))
+            if size < 0 or len(data) < size:  # all of it
+                file.kept.keep(file.path, data)
+        return data if size < 0 else data[:size]
+
+
+class Kept:
+    """Files that were fetched to be hashed, for when they are read: on the disk, within a limit, each given out once.
+
+    Any thread may call. Sent to another process it is empty.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        """max_bytes: of all files; what does not fit is fetched again."""
+        self._left = max_bytes
+        self._lock = threading.Lock()
+        self._files: dict[str, Path] = {}
+        self._folder: Path | None = None
+        self._n = 0
+
+    def keep(self, path: str, data: bytes) -> None:
+        """Nothing; the file is kept, if there is room."""
+        with self._lock:
+            if len(data) > self._left:
+                return
+            self._left -= len(data)
+            self._n += 1
+            with suppress(OSError):  # the disk is full
+                if self._folder is None:
+                    self._folder = Path(mkdtemp(prefix="rag-"))
+                    weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+                file = self._folder / str(self._n)
+                file.write_bytes(data)
+                self._files[path] = file
+
+    def take(self, path: str) -> bytes | None:
+        """The file, which is no longer kept; None: it was not."""
+        with self._lock:
+            file = self._files.pop(path, None)
+            if file is None:
+                return None
+            data = file.read_bytes()
+            file.unlink()
+            self._left += len(data)
+            return data
+
+    def __reduce__(self) -> tuple[type["Kept"], tuple[int]]:
+        return Kept, (0,)
 
 
 @contextmanager
