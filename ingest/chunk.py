@@ -14,8 +14,8 @@ from rag.types import Anchor
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# Raise it when the same file gives other text or chunks: documents are then ingested again.
-VERSION = 2
+# Raise it when the same file gives other text, chunks or forewords: documents are then ingested again.
+VERSION = 3
 # A word of a hundred letters or more is one token to some tokenizers. This bounds what such text makes of a chunk.
 _CHARS_PER_TOKEN = 10
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
@@ -50,6 +50,11 @@ class Chunker:
         # What is left of a chunk when a lone heading is put before it.
         self._after_heading = TextSplitter.from_huggingface_tokenizer(tokenizer, max_tokens - max_tokens // 4)
         self._characters = TextSplitter(max_tokens * _CHARS_PER_TOKEN)
+
+    @property
+    def tokenizer(self) -> "Tokenizer":
+        """What it counts with."""
+        return self._tokenizer
 
     def chunk(self, extracted: Extracted) -> tuple[Span, ...]:
         """Spans in order that leave out nothing but white space and front matter, and overlap by no more than they may.
@@ -135,7 +140,10 @@ class Chunker:
 
 
 def recipe(max_tokens: int, overlap_tokens: int = 0) -> str:
-    """How text becomes chunks, as documents remember it: with another recipe they count as changed."""
+    """How text becomes chunks and what is embedded of them, as documents remember it.
+
+    With another recipe they count as changed. Chunks of which the same is embedded keep their vectors all the same.
+    """
     return f"{VERSION}/{max_tokens}" + (f"+{overlap_tokens}" if overlap_tokens else "")
 
 

@@ -117,7 +117,13 @@ def _scan(paths: Sequence[Path | str], rules: Rules, settings: IngestSettings, s
         ignores = make_ignores(rules.include, rules.exclude)
     except ValueError as error:
         raise ConfigError(f"A pattern of --include or --exclude cannot be understood: {error}. Correct it.") from None
-    return scan(paths, max_file_bytes=settings.max_file_bytes, ignores=ignores, data_dir=store.data_dir)
+    return scan(
+        paths,
+        max_file_bytes=settings.max_file_bytes,
+        ignores=ignores,
+        data_dir=store.data_dir,
+        reads_images=bool(settings.converter),
+    )
 
 
 def _remember(found: Scan, seen: SeenFiles) -> None:

@@ -13,6 +13,7 @@ from ingest.scan import Found, Refused, reason_of
 from ingest.stages import Stages
 from ingest.worker.pool import Readers, Reading
 from ingest.writer import Prepared, Writer
+from rag.foreword import Forewords
 from rag.store import Document, Draft, NewChunk
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Run:
         self._encoder = encoder
         self._readers = readers
         self._chunker = chunker
+        self._forewords = Forewords(chunker.tokenizer, encoder.max_tokens - SPECIAL_TOKENS)
         self._recipe = recipe
         self._max_file_bytes = max_file_bytes
         self._stages = stages
@@ -112,13 +114,14 @@ class Run:
         self, found: Found, reading: Reading, recipe: str, beside: Beside, name: str, extracted: Extracted
     ) -> tuple[Document, tuple[NewChunk, ...]]:
         spans = self._chunker.chunk(extracted)
-        pairs = zip(spans, chunk.anchors(extracted, spans), strict=True)
+        anchors = chunk.anchors(extracted, spans)
         digest, attributes = beside
+        title = str(attributes.get("title") or "") or extracted.title
         document = Document(
             root=found.root,
             path=_inside(found.path, name),
             inside=found.path if name else None,
-            title=str(attributes.get("title") or "") or extracted.title,
+            title=title,
             sha256=reading.sha256,
             size=reading.size,
             recipe=recipe,
@@ -126,7 +129,11 @@ class Run:
             attributes={**extracted.attributes, **attributes},
             beside=digest,
         )
-        return document, tuple(NewChunk(start=span.start, end=span.end, anchor=anchor) for span, anchor in pairs)
+        forewords = (self._forewords.of(title, extracted.text[span.start : span.end]) for span in spans)
+        return document, tuple(
+            NewChunk(start=span.start, end=span.end, anchor=anchor, foreword=foreword)
+            for span, anchor, foreword in zip(spans, anchors, forewords, strict=True)
+        )
 
 
 def _inside(path: str, name: str) -> str:

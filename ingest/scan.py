@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ingest.ignore import IGNORE_FILE, NO_IGNORES, Ignores
 from ingest.local import LocalTree, look_at
-from ingest.readers import is_document_name
+from ingest.readers import is_document_name, is_image_name
 from ingest.shared import SharedTree
 from ingest.tree import Look, Readable, Tree
 from rag.errors import ConfigError
@@ -65,10 +65,12 @@ def scan(
     max_file_bytes: int,
     ignores: Ignores = NO_IGNORES,
     data_dir: Path | None = None,
+    reads_images: bool = False,
 ) -> Scan:
     """All files below `paths`, which may be URLs; none but ignore files is opened.
 
-    data_dir: a folder that is left out where it stands below another one.
+    data_dir: a folder that is left out where it stands below another one. reads_images: images are documents too,
+    since something reads them.
 
     Raises:
         ConfigError: a path does not exist.
@@ -82,17 +84,21 @@ def scan(
         result.seen.add((tree.root, below))
         if tree.root not in result.roots:
             result.roots.append(tree.root)
-        _Walk(result, tree, max_file_bytes).visit(below, ignores)
+        _Walk(tree, _Taker(result, tree.root, max_file_bytes, reads_images=reads_images)).visit(below, ignores)
     _drop_doubles(result)
     return result
 
 
-def scan_files(files: Iterable[tuple[str, str, Path]], *, max_file_bytes: int) -> Scan:
-    """The files that may be documents, each below a root of its own: root, path and file. None is opened."""
+def scan_files(files: Iterable[tuple[str, str, Path]], *, max_file_bytes: int, reads_images: bool = False) -> Scan:
+    """The files that may be documents, each below a root of its own: root, path and file. None is opened.
+
+    reads_images: as of `scan`.
+    """
     result = Scan()
     for root, path, file in files:
         result.roots.append(root)
-        _Taker(result, root, max_file_bytes).take(path, file, partial(look_at, file))
+        taker = _Taker(result, root, max_file_bytes, reads_images=reads_images)
+        taker.take(path, file, partial(look_at, file))
     return result
 
 
@@ -113,10 +119,11 @@ def _tree(path: Path | str, data_dir: Path | None) -> tuple[Tree, str]:
 class _Taker:
     """Notes files below one root as found, skipped or failed."""
 
-    def __init__(self, result: Scan, root: str, max_file_bytes: int) -> None:
+    def __init__(self, result: Scan, root: str, max_file_bytes: int, *, reads_images: bool) -> None:
         self._result = result
         self._root = root
         self._max_file_bytes = max_file_bytes
+        self._reads_images = reads_images
 
     def take(self, path: str, file: Readable, look: Callable[[], Look], beside: Found | None = None) -> None:
         """Nothing; the file is found, skipped or failed."""
@@ -129,8 +136,9 @@ class _Taker:
             self.skip(path, "not a regular file")
         elif _printable(path) != path:
             self.fail(path, "the file name is not UTF-8: rename it")
-        elif not is_document_name(path):
-            self.skip(path, f"not a document type ({PurePosixPath(path).suffix.lower()})")
+        elif not is_document_name(path) and not (self._reads_images and is_image_name(path)):
+            hint = "; set ingest.converter to a command that reads images" if is_image_name(path) else ""
+            self.skip(path, f"not a document type ({PurePosixPath(path).suffix.lower()}){hint}")
         elif seen.size == 0:
             self.skip(path, "empty")
         elif seen.size > self._max_file_bytes:
@@ -150,9 +158,9 @@ class _Taker:
 
 
 class _Walk:
-    def __init__(self, result: Scan, tree: Tree, max_file_bytes: int) -> None:
+    def __init__(self, tree: Tree, taker: _Taker) -> None:
         self._tree = tree
-        self._taker = _Taker(result, tree.root, max_file_bytes)
+        self._taker = taker
 
     def visit(self, below: str, ignores: Ignores) -> None:
         """Nothing; everything below is noted. below: one file; "": the whole tree."""

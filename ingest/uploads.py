@@ -59,7 +59,8 @@ class UploadIndexer:
 
     def _apply(self, jobs: Sequence[Job], run: Run, draft: Draft, cut: Cut) -> Mapping[FileId, FileError | None]:
         limit = self._settings.max_file_bytes
-        scan = scan_files([(job.file_id, job.filename, job.file) for job in jobs], max_file_bytes=limit)
+        files = [(job.file_id, job.filename, job.file) for job in jobs]
+        scan = scan_files(files, max_file_bytes=limit, reads_images=bool(self._settings.converter))
         digests = Digests(SeenFiles(None), max_file_bytes=limit)
         todo = plan(scan, draft.known, recipe=_recipe(cut), digests=digests, prune=False, progress=Silent())
         run.apply(todo, Silent())

@@ -149,4 +149,5 @@ def _texts_of(files: Iterable[Prepared]) -> dict[str, None]:
 
 
 def _texts(document: Document, chunks: Iterable[NewChunk]) -> list[str]:
-    return [document.text[each.start : each.end] for each in chunks]
+    """What is embedded of them."""
+    return [each.embedded(document.text) for each in chunks]

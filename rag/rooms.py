@@ -151,6 +151,7 @@ async def open_rooms(
                 executor,
                 mode=settings.retrieve.mode,
                 reranker=await asyncio.to_thread(make_reranker, settings.retrieve),
+                min_score=settings.retrieve.min_score,
             ),
             checking=Checking(batcher, asyncio.get_running_loop()),
             abstention=Abstention(

@@ -39,11 +39,17 @@ _OTHERS = """.doc .xls .ppt .mobi .azw3 .djvu .pages .numbers .key .gz .bz2 .xz 
     .mov .mkv .webm .ttf .otf .woff .woff2 .exe .dll .so .dylib .o .a .class .pyc .pyo .db .sqlite .sqlite3 .faiss
     .parquet .npy .npz .pkl .pt .safetensors .gguf .onnx .bin .lock .map"""
 _NO_DOCUMENTS = frozenset(_OTHERS.split())
+_IMAGES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff"))
 
 
 def is_document_name(path: str) -> bool:
     """Whether a file of this name may be a document or hold some; the rest is not opened."""
     return _double_suffix(path) in _SUFFIXES or _suffix(path) not in _NO_DOCUMENTS
+
+
+def is_image_name(path: str) -> bool:
+    """Whether a file of this name is one that `ingest.converter` reads, if there is one, and nothing of ours."""
+    return _suffix(path) in _IMAGES
 
 
 def kind_of(path: str, head: bytes) -> str:

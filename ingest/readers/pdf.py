@@ -1,13 +1,13 @@
 """PDFs with a text layer, page by page. What a reader of the page cannot see is left out."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import pypdfium2
 from pypdfium2 import raw
 
 from ingest.readers.base import Extracted, Mark, ReadFailure, Skip
+from ingest.readers.pdf_seen import address, drawn_on, hidden_texts
 
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
 _NO_PAGES = re.compile(rb"/Count\s+0\b")
@@ -17,9 +17,6 @@ _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef
 _BREAK = "\n\n"  # between pages
 _LOOKED_AT = 2000  # characters of a page by which it is told whether they mean anything
 _NONSENSE_SHARE = 0.5
-_SCAN_SHARE = 0.5  # of a page: an image as large is what invisible text is the words of
-_FORM_DEPTH = 8
-_INVISIBLE = raw.FPDF_TEXTRENDERMODE_INVISIBLE
 _SCANNED = "scanned: page images without text; set ingest.converter to a command that reads images"
 
 
@@ -90,34 +87,16 @@ class _Pages:
 
     def _seen(self, page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage) -> str:
         n_chars = text_page.count_chars()
-        objects = list(_objects(page.raw, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject))
-        images = [each for each in objects if raw.FPDFPageObj_GetType(each) == raw.FPDF_PAGEOBJ_IMAGE]
-        self._has_images = self._has_images or bool(images)
+        drawn = drawn_on(page)
+        self._has_images = self._has_images or any(each.kind == raw.FPDF_PAGEOBJ_IMAGE for each in drawn)
         if _is_nonsense(text_page, n_chars):
             self._n_nonsense += 1
             return ""
-        texts = (each for each in objects if raw.FPDFPageObj_GetType(each) == raw.FPDF_PAGEOBJ_TEXT)
-        hides = any(raw.FPDFTextObj_GetTextRenderMode(each) == _INVISIBLE for each in texts)
-        if hides and not _is_scan(page, images):
-            text = "".join(_visible(text_page, n_chars))
+        if hidden := hidden_texts(page, drawn):
+            text = "".join(_visible(text_page, n_chars, hidden))
         else:
             text = text_page.get_text_bounded()
         return _UNREADABLE.sub("", _HYPHEN.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
-
-
-# Any: handles and functions of ctypes, which have no types.
-def _objects(
-    holder: Any,  # noqa: ANN401
-    count: Callable[[Any], int],
-    get: Callable[[Any, int], Any],
-    depth: int = 0,
-) -> Iterator[Any]:
-    for index in range(count(holder)):
-        found = get(holder, index)
-        if raw.FPDFPageObj_GetType(found) == raw.FPDF_PAGEOBJ_FORM and depth < _FORM_DEPTH:
-            yield from _objects(found, raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject, depth + 1)
-        else:
-            yield found
 
 
 def _is_nonsense(text_page: pypdfium2.PdfTextPage, n_chars: int) -> bool:
@@ -129,22 +108,11 @@ def _is_nonsense(text_page: pypdfium2.PdfTextPage, n_chars: int) -> bool:
     return bool(max(n_unmapped, n_private) > _NONSENSE_SHARE * max(1, len(letters)))
 
 
-def _is_scan(page: pypdfium2.PdfPage, images: Sequence[Any]) -> bool:
-    """Whether an image covers the page: text that cannot be seen is then what an OCR program read in it."""
-    width, height = page.get_size()
-    areas = []
-    for image in images:
-        left, bottom, right, top = pypdfium2.PdfObject(image, page=page).get_bounds()
-        areas.append(max(0.0, min(right, width) - max(left, 0)) * max(0.0, min(top, height) - max(bottom, 0)))
-    return bool(max(areas, default=0.0) >= _SCAN_SHARE * width * height)
-
-
-def _visible(text_page: pypdfium2.PdfTextPage, n_chars: int) -> Iterator[str]:
+def _visible(text_page: pypdfium2.PdfTextPage, n_chars: int, hidden: frozenset[int]) -> Iterator[str]:
     was_hidden = False
     for index in range(n_chars):
-        found = raw.FPDFText_GetTextObject(text_page.raw, index)
         code = raw.FPDFText_GetUnicode(text_page.raw, index)
-        if not found or raw.FPDFTextObj_GetTextRenderMode(found) != _INVISIBLE:
+        if address(raw.FPDFText_GetTextObject(text_page.raw, index)) not in hidden:
             if was_hidden:
                 yield "\n"
             was_hidden = False

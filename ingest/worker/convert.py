@@ -16,6 +16,7 @@ from msgspec import MsgspecError, Struct, json
 
 from ingest.readers.base import Extracted
 from ingest.readers.builder import Builder
+from ingest.readers.kinds import is_image_name
 from ingest.readers.limits import Limits
 from ingest.readers.markdown import MarkdownReader
 from ingest.worker.frames import Part
@@ -48,9 +49,9 @@ class Converter:
     limits: Limits
 
     def takes(self, path: str, parts: Sequence[Part]) -> bool:
-        """Whether the file is for it: by its suffix, or because ours found a scan."""
+        """Whether the file is for it: an image, one with its suffixes, or one in which ours found a scan."""
         is_scan = len(parts) == 1 and (parts[0].failed or "").startswith("scanned")
-        return is_scan or Path(path).suffix.lower() in self.suffixes
+        return is_scan or is_image_name(path) or Path(path).suffix.lower() in self.suffixes
 
     def read(self, path: str, data: bytes) -> Part:
         """The document: what the command wrote on its standard output, as Markdown, or as pages in JSON."""

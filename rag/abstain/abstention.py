@@ -2,13 +2,13 @@
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 
 from rag.abstain.evidence import CALIBRATED, evidence, is_question_of_facts
 from rag.cite import Statement
 from rag.language import Languages
+from rag.scripts import folded
 from rag.types import Citation, Hit
 
 _APOSTROPHES = str.maketrans("\u2019\u02bc", "''")
@@ -59,4 +59,4 @@ class Abstention:
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
+    return folded(text).translate(_APOSTROPHES)

@@ -1,9 +1,9 @@
 """How much of a question retrieval has found. Pure."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
+from rag.scripts import UNSPACED, beginning, folded, pieces
 from rag.types import Hit
 
 # Evidence below which nothing that was found answers, by embedding model: the cosines of one say nothing of another's.
@@ -12,12 +12,10 @@ CALIBRATED = {"all-MiniLM-L6-v2": 0.30}
 
 _WORDS_SHARE = 0.3
 _BEST = 3  # hits whose words count
-_STEM_CHARS = 5  # of a word: endings differ between question and text
 _MIN_CHARS = 4  # shorter words say little, unless they have digits
 _MIN_KEYS = 2  # fewer are a greeting or thanks
-_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
-_TOKEN = re.compile(rf"[{_UNSPACED}]+|[^\W_{_UNSPACED}]+")
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_TOKEN = re.compile(rf"[{UNSPACED}]+|[^\W_{UNSPACED}]+")
+_IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 # Of English, whose questions are put with long small words. Other languages' stand in their documents anyway.
 _SMALL_WORDS = (
     "about been could does from have into many much should than that their them then there they this today what when "
@@ -43,7 +41,7 @@ def evidence(question: str, hits: Sequence[Hit]) -> float:
     keys = _keys(question)
     if not keys:
         return cosine
-    found = _plain("\n".join(f"{hit.chunk.title}\n{hit.chunk.text}" for hit in hits[:_BEST]))
+    found = folded("\n".join(f"{hit.chunk.title}\n{hit.chunk.text}" for hit in hits[:_BEST]))
     share = sum(key in found for key in keys) / len(keys)
     return max(cosine, (1 - _WORDS_SHARE) * cosine + _WORDS_SHARE * share)
 
@@ -56,13 +54,9 @@ def is_question_of_facts(text: str) -> bool:
 def _keys(question: str) -> frozenset[str]:
     """What a question is about: beginnings of its words; of scripts without spaces, pairs of characters."""
     keys: set[str] = set()
-    for token in _TOKEN.findall(_plain(question)):
+    for token in _TOKEN.findall(folded(question)):
         if _IS_UNSPACED.match(token):
-            keys.update(token[at : at + 2] for at in range(max(1, len(token) - 1)))
+            keys.update(pieces(token, 2))
         elif any(char.isdecimal() for char in token) or (len(token) >= _MIN_CHARS and token not in _SMALL):
-            keys.add(token[:_STEM_CHARS])
+            keys.add(beginning(token))
     return frozenset(keys)
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()

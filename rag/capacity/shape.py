@@ -67,7 +67,7 @@ def read_shape(source: str, name: str) -> Shape:
         if is_quantised:
             del config.quantization_config
         with torch.device("meta"), contextlib.redirect_stderr(io.StringIO()):
-            model = AutoModelForCausalLM.from_config(config)
+            model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
         raise ConfigError(
             f"The configuration of the model {name!r} cannot be used: {(str(error) or repr(error)).splitlines()[0]} "

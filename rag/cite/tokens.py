@@ -9,11 +9,9 @@ from typing import NamedTuple
 import regex
 
 from rag.cite.vocabulary import NOT, NOT_UNSPACED, STOP
+from rag.scripts import UNSPACED
 
-# Scripts that set no spaces between words, and Hangul, whose words carry their particles: their words are
-# pairs of neighbouring characters. Thai to Lao, kana, Han, Hangul, compatibility Han, the planes of rare Han.
-_UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
-_IS_UNSPACED = regex.compile(f"[{_UNSPACED}]")
+_IS_UNSPACED = regex.compile(f"[{UNSPACED}]")
 _INVISIBLE = r"\u00ad\u200b-\u200d\u2060\ufeff"
 _APOSTROPHE = "['’ʼ‘´]"
 _TOKEN = regex.compile(
@@ -21,8 +19,8 @@ _TOKEN = regex.compile(
     rf"(?P<number>\p{{Nd}}+(?:[.,٫٬]\p{{Nd}}+|(?:[\u00a0\u2009\u202f]|{_APOSTROPHE})\p{{Nd}}{{3}}(?!\p{{Nd}}))*)"
     r"(?:(?:st|nd|rd|th)\b)?"
     rf"|(?P<not>{NOT_UNSPACED}|\bn{_APOSTROPHE}t\b)"
-    rf"|(?P<char>[{_UNSPACED}]\p{{M}}*)"
-    rf"|(?P<word>\p{{L}}[[\p{{L}}\p{{M}}\p{{Nd}}{_INVISIBLE}]--[{_UNSPACED}]]*(?:{_APOSTROPHE}\p{{L}}+)?)",
+    rf"|(?P<char>[{UNSPACED}]\p{{M}}*)"
+    rf"|(?P<word>\p{{L}}[[\p{{L}}\p{{M}}\p{{Nd}}{_INVISIBLE}]--[{UNSPACED}]]*(?:{_APOSTROPHE}\p{{L}}+)?)",
     regex.V1 | regex.IGNORECASE,
 )
 _NO_AS_NUMBER = regex.compile(r"nos?\.\s*(?=\p{Nd})", regex.IGNORECASE)  # No. 5
@@ -42,7 +40,7 @@ class Kind(IntEnum):
     """What a token is."""
 
     WORD = 0
-    CHAR = 1  # of a script without spaces
+    CHAR = 1  # of a script without spaces, whose words are pairs of neighbours
     NUMBER = 2
     SPELLED = 3  # a number in words, which may count nothing
     NOT = 4

@@ -119,7 +119,8 @@ def _hits(
         batcher = Batcher(encoder, max_queue=len(texts))
         try:
             with ThreadPoolExecutor(1) as executor:
-                retriever = Retriever(batcher, executor, mode=settings.retrieve.mode, reranker=reranker)
+                how = settings.retrieve
+                retriever = Retriever(batcher, executor, mode=how.mode, reranker=reranker, min_score=how.min_score)
                 # Each alone: together they would be a conversation.
                 searches = [retriever.search([text], generation, top_k=k) for text in texts]
                 return [hits for (hits,) in await asyncio.gather(*searches)]

@@ -5,12 +5,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
+from rag.scripts import NO_SPACES
+
 _ARTICLES = frozenset(("a", "an", "the"))
 _MARKERS = re.compile(r"\[\d+\]")
-# Scripts that put no space between words: Thai, Lao, Burmese and Khmer; kana, ideographs, and their extensions.
-_NO_SPACES = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
+_NO_SPACES = re.compile(f"[{NO_SPACES}]")
 
 
 def words(text: str) -> list[str]:

@@ -6,10 +6,10 @@ from functools import lru_cache
 
 from rag.cite.statements import sentences
 from rag.cite.words import words_of
+from rag.scripts import beginning
 
 _LEAST_WORDS = 3  # of a sentence; less says nothing
 _MOST_CHARS = 400  # of a sentence; longer ones are lists and tables
-_STEM_CHARS = 5  # endings differ between question and text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +46,4 @@ def _sentences(text: str) -> tuple[_Sentence, ...]:
 
 
 def _stems(text: str) -> frozenset[str]:
-    return frozenset(key[:_STEM_CHARS] for key in words_of(text).content)
+    return frozenset(beginning(key) for key in words_of(text).content)

@@ -30,12 +30,17 @@ class Retriever:
         *,
         mode: Mode = "hybrid",
         reranker: Reranker | None = None,
+        min_score: float = 0.0,
     ) -> None:
-        """Encode with `batcher`; search in `executor`, since faiss, SQLite and a re-ranker block."""
+        """Encode with `batcher`; search in `executor`, since faiss, SQLite and a re-ranker block.
+
+        min_score: of a chunk that is found.
+        """
         self._batcher = batcher
         self._executor = executor
         self._mode = mode
         self._reranker = reranker
+        self._min_score = min_score
         self._tokenizer = batcher.encoder.tokenizer
         self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
@@ -78,7 +83,8 @@ class Retriever:
     ) -> tuple[Hit, ...]:
         readable = readable_share(texts[0][0], self._tokenizer)
         meant = Meant(texts=texts, vector=mean_vector(texts, vectors), readable=readable)
-        return find(meant, generation, mode=self._mode, top_k=top_k, allowed=allowed, reranker=self._reranker)
+        found = find(meant, generation, mode=self._mode, top_k=top_k, allowed=allowed, reranker=self._reranker)
+        return tuple(hit for hit in found if hit.score >= self._min_score) if self._min_score else found
 
     async def _encode(self, questions: Sequence[str]) -> list[NDArray[np.float32]]:
         new = [question for question in questions if question not in self._vectors]

@@ -126,8 +126,9 @@ class IngestSettings(Section):
     max_unpacked_bytes: int = Field(2**30, ge=1, description="Bytes to which one archive may unpack.")
     converter: tuple[str, ...] = Field(
         (),
-        description="Command that reads scans, one word an item: it gets the file's path in place of {file}, or as its "
-        "last word, and writes Markdown, or JSON with pages, on its standard output; empty: scans fail.",
+        description="Command that reads scans and images, one word an item: it gets the file's path in place of "
+        "{file}, or as its last word, and writes Markdown, or JSON with pages, on its standard output; empty: scans "
+        "fail and images are skipped.",
     )
     converter_suffixes: tuple[str, ...] = Field(
         (), description="Suffixes, such as .pdf, of files that the converter reads in any case."
@@ -142,13 +143,16 @@ class RetrieveSettings(Section):
     top_k: int = Field(10, ge=1, le=1000, description="Chunks retrieved for a question.")
     mode: Literal["hybrid", "dense", "lexical"] = Field("hybrid", description="By meaning and words, or by one alone.")
     reranker: str | None = Field(None, description="A CrossEncoder that orders the best hits anew, a folder or a name.")
+    min_score: float = Field(
+        0.0, ge=0, le=1, description="Score below which nothing is found; a request can only ask for more. 0: off."
+    )
     keep_ratio: float = Field(
         0.6, ge=0, le=1, description="Share of the best score below which a retrieved chunk is left out; 0 keeps all."
     )
 
 
 class IndexSettings(Section):
-    """How vectors are kept: see docs/scale.md."""
+    """How vectors and words are kept: see docs/scale.md."""
 
     # Comparing 100,000 vectors of 384 components takes 12 ms on one thread, and the aim for a search is 10 ms.
     exact_vectors: int = Field(
@@ -156,6 +160,9 @@ class IndexSettings(Section):
     )
     memory_mib: int = Field(
         1024, ge=16, description="Memory for the vectors of one collection in MiB; more are compressed to short codes."
+    )
+    fts_chunks: int = Field(
+        1_000_000, ge=0, description="Chunks of a collection up to which SQLite indexes its words; above, tantivy does."
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from rag.foreword import embedded_text
 from rag.store.schema import text_key
 from rag.types import Anchor, Chunk, ChunkId, FileId
 
@@ -74,6 +75,11 @@ class NewChunk:
     start: int
     end: int
     anchor: Anchor
+    foreword: str = ""  # what stands in front of its text where it is embedded, and nowhere else
+
+    def embedded(self, text: str) -> str:
+        """What its vector is of. text: the document's."""
+        return embedded_text(self.foreword, text[self.start : self.end])
 
 
 def chunk_id(path: str, start: int, end: int, text: str) -> ChunkId:
@@ -203,7 +209,7 @@ def chunk_by_id(connection: sqlite3.Connection, wanted: ChunkId) -> Chunk | None
 
 
 def seqs_by_key(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
-    """The first chunk with each of these keys of texts; unknown keys are left out."""
+    """The first chunk with each of these keys of what was embedded; unknown keys are left out."""
     found: dict[bytes, int] = {}
     for first in range(0, len(keys), _VARIABLES):
         part = keys[first : first + _VARIABLES]
@@ -278,10 +284,11 @@ def insert_chunks(
     for seq, chunk in numbered:
         text = document.text[chunk.start : chunk.end]
         key = chunk_id(document.path, chunk.start, chunk.end, text)
-        rows.append((seq, key, row, chunk.start, chunk.end, *_columns(chunk.anchor), text, text_key(text)))
+        columns = (*_columns(chunk.anchor), text, chunk.foreword, text_key(chunk.embedded(document.text)))
+        rows.append((seq, key, row, chunk.start, chunk.end, *columns))
     connection.executemany(
-        "INSERT INTO chunk (seq, id, document, start, end, heading, line, page, slide, sheet, cells, text, key)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO chunk (seq, id, document, start, end, heading, line, page, slide, sheet, cells, text, foreword,"
+        " key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
 

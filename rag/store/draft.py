@@ -100,7 +100,10 @@ class Draft:
         return catalog.listing(self._connection)
 
     def vectors(self, texts: Iterable[str]) -> dict[str, Vectors]:
-        """The vectors that are known of these texts, published or embedded by a draft before this one."""
+        """The vectors that are known of these texts, published or embedded by a draft before this one.
+
+        texts: what is embedded, which of a chunk may be more than its own text.
+        """
         keys = {text_key(text): text for text in texts}
         found = self._find(list(keys))
         rows = self._take(list(found.values()))
@@ -128,7 +131,7 @@ class Draft:
         with _disk_errors(self._folder):
             connection = self._begun()
             vectors = np.asarray(vectors, np.float32).reshape(len(chunks), self._embedding.dimensions)
-            self._sources.extend(self._keep([document.text[each.start : each.end] for each in chunks], vectors))
+            self._sources.extend(self._keep([each.embedded(document.text) for each in chunks], vectors))
             self._delete(document.root, document.path)
             row = catalog.insert_document(connection, document)
             seqs = range(self._next, self._next + len(chunks))
@@ -190,10 +193,10 @@ class Draft:
             connection.close()
             self._base.remove()
             sync(self._path / CATALOG)
-            words = write_words(self._path, self._source)
+            words = write_words(self._path, self._source, chunks, self._index)
             write_manifest(
                 self._path,
-                files=(CATALOG, *names, words),
+                files=(CATALOG, *names, *words),
                 number=self._number,
                 documents=documents,
                 chunks=chunks,

@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 _TABLES = """
 CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE document (
@@ -15,7 +15,7 @@ CREATE TABLE document (
     title TEXT,               -- NULL: the file name without its suffix
     sha256 TEXT NOT NULL,     -- of the file's bytes
     size INTEGER NOT NULL,    -- of the file, in bytes
-    recipe TEXT NOT NULL,     -- how text became chunks; another recipe makes the document a changed one
+    recipe TEXT NOT NULL,     -- how text became chunks and vectors; another one makes the document changed
     text TEXT NOT NULL,
     attributes TEXT,          -- JSON, what filters may ask for; NULL: none
     beside TEXT,              -- SHA-256 of the file beside it that names attributes; NULL: there is none
@@ -34,7 +34,8 @@ CREATE TABLE chunk (
     sheet TEXT,
     cells TEXT,
     text TEXT NOT NULL,
-    key BLOB                  -- `text_key` of its text: equal texts have one vector
+    foreword TEXT NOT NULL,   -- what stood in front of its text when it was embedded
+    key BLOB                  -- `text_key` of what was embedded: equal ones have one vector
 ) STRICT;
 """
 _INDEXES = """
@@ -56,6 +57,7 @@ _ADDED = {
         ("chunk", "sheet", "TEXT", "NULL"),
         ("chunk", "cells", "TEXT", "NULL"),
     ),
+    4: (("chunk", "foreword", "TEXT NOT NULL DEFAULT ''", "''"),),
 }
 
 

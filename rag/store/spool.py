@@ -16,7 +16,7 @@ _READ_ROWS = 65_536
 
 
 class Spool:
-    """Vectors by the key of their text, in one file to which records are only added. One thread uses it.
+    """Vectors by the key of what they are of, in one file to which records are only added. One thread uses it.
 
     A record is whole or it is not there: after a crash the file is cut at the first one that fails its checksum.
     """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rag.errors import CorpusError
+from rag.foreword import embedded_text
 from rag.store import catalog, schema
 from rag.store.catalog import UPLOADED
 from rag.store.folders import current_info
@@ -112,14 +113,15 @@ def _catalog(connection: sqlite3.Connection, info: CollectionInfo) -> Iterator[s
 
 def _chunks(connection: sqlite3.Connection, document: int, path: str, text: str) -> Iterator[str]:
     rows = connection.execute(
-        "SELECT seq, id, start, end, text, key FROM chunk WHERE document = ? ORDER BY seq", (document,)
+        "SELECT seq, id, start, end, text, foreword, key FROM chunk WHERE document = ? ORDER BY seq", (document,)
     ).fetchall()
-    for index, (seq, chunk_id, start, end, words, key) in enumerate(rows):
+    for index, (seq, chunk_id, start, end, words, foreword, key) in enumerate(rows):
         if seq != rows[0][0] + index:
             yield f"The chunks of {path!r} are not numbered in a row."
         if text[start:end] != words:
             yield f"A chunk of {path!r} is not the text from {start} to {end} of its document."
-        if catalog.chunk_id(path, start, end, words) != chunk_id or schema.text_key(words) != key:
+        is_named = catalog.chunk_id(path, start, end, words) == chunk_id
+        if not is_named or schema.text_key(embedded_text(foreword, words)) != key:
             yield f"The id of the chunk from {start} to {end} of {path!r} is not that of its words."
 
 

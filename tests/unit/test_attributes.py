@@ -132,7 +132,7 @@ def test_another_file_of_attributes_changes_the_document_and_embeds_nothing(
     store: Store, shelf: Shelf, docs: Path, run
 ) -> None:
     run()
-    (docs / "notes.txt.meta.yaml").write_text("year: 2030\n")
+    (docs / "notes.txt.meta.yaml").write_text("title: The door\nyear: 2030\n")
     summary = run()
     assert (summary.changed, summary.unchanged, summary.embedded) == (1, 2, 0)
     assert matching(store, shelf, {"type": "eq", "key": "year", "value": 2030}) == {"notes.txt"}

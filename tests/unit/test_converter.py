@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from ingest.pipeline import ingest
 from ingest.readers import ReadFailure, Skip
 from ingest.worker.pool import Readers
+from rag.embed import FakeEncoder
 from rag.settings import IngestSettings
+from rag.store import Store
 
 # A page that is one image of one pixel, as a scanner makes them.
 SCAN = (
@@ -41,6 +44,27 @@ def test_a_scan_is_read_by_the_converter_and_nothing_else_is() -> None:
         assert [mark.heading for mark in extracted.marks] == ["Page"]
         assert not extracted.has_lines
         assert readers.read("b.md", b"# Ours").text == "# Ours"
+
+
+@pytest.mark.parametrize("name", ["scan.png", "dir/photo.JPG", "fax.tiff"])
+def test_images_are_read_by_the_converter(name: str) -> None:
+    with converting("import sys; print(open(sys.argv[1], 'rb').read().decode(), sys.argv[1][-4:].lower())") as readers:
+        assert readers.read(name, b"\x7fpixels").text == f"\x7fpixels {name[-4:].lower()}\n"
+
+
+@pytest.mark.parametrize("command", [(), (sys.executable, "-c", "print('# Fax')")])
+def test_images_are_documents_where_something_reads_them(
+    store: Store, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/fax.tiff").write_bytes(b"pixels")
+    (tmp_path / "docs/film.mp4").write_bytes(b"pixels")
+    settings = IngestSettings(converter=command, workers=1)
+    done = ingest([tmp_path / "docs"], collection="default", store=store, encoder=FakeEncoder(), settings=settings)
+    skipped = {each.path: each.reason for each in done.skipped}
+    assert skipped.pop("film.mp4") == "not a document type (.mp4)"
+    hint = "not a document type (.tiff); set ingest.converter to a command that reads images"
+    assert (done.new, skipped) == ((1, {}) if command else (0, {"fax.tiff": hint}))
 
 
 def test_files_with_its_suffixes_go_to_the_converter_and_pages_are_marked() -> None:

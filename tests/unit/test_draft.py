@@ -15,13 +15,14 @@ from rag.types import Anchor
 EMBEDDING = EmbeddingInfo(model="test", dimensions=4, dtype="float32")
 OTHER = EmbeddingInfo(model="other", dimensions=4, dtype="float32")
 ROWS = np.eye(4, dtype=np.float32)
-# What version 2 added to the catalog of version 1.
+# What later versions added to the catalog of version 1.
 DOWNGRADE = """
 DROP INDEX document_file;
 ALTER TABLE document DROP COLUMN file;
 ALTER TABLE chunk DROP COLUMN slide;
 ALTER TABLE chunk DROP COLUMN sheet;
 ALTER TABLE chunk DROP COLUMN cells;
+ALTER TABLE chunk DROP COLUMN foreword;
 DROP INDEX chunk_key;
 ALTER TABLE chunk DROP COLUMN key;
 ALTER TABLE document DROP COLUMN attributes;

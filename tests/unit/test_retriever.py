@@ -26,11 +26,12 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def search(store: Store, questions: Sequence[str], *, first: int = 0) -> list[tuple[Hit, ...]]:
+def search(store: Store, questions: Sequence[str], *, first: int = 0, min_score: float = 0.0) -> list[tuple[Hit, ...]]:
     async def run() -> list[tuple[Hit, ...]]:
         batcher = Batcher(FakeEncoder(), batch_tokens=1024, max_queue=16)
         with ThreadPoolExecutor(1) as executor, store.pin("default") as generation:
-            found = await Retriever(batcher, executor).search(questions, generation, top_k=3, first=first)
+            retriever = Retriever(batcher, executor, min_score=min_score)
+            found = await retriever.search(questions, generation, top_k=3, first=first)
         await batcher.close()
         return found
 
@@ -52,3 +53,11 @@ def test_a_question_is_searched_alike_however_far_the_conversation_goes(store: S
 
 def test_an_empty_question_has_no_hits(store: Store) -> None:
     assert [bool(found) for found in search(store, ["", "Where is the ostrich?", " "])] == [False, True, False]
+
+
+def test_what_scores_less_than_the_floor_is_not_found(store: Store) -> None:
+    (everything,) = search(store, ["Where is the ostrich?"])
+    floor = everything[1].score
+    assert floor > everything[2].score
+    assert search(store, ["Where is the ostrich?"], min_score=floor) == [everything[:2]]
+    assert search(store, ["Where is the ostrich?"], min_score=1.0) == [()]

@@ -104,7 +104,7 @@ def _chunk(seq: int, row: Row) -> Chunk:
         seq=seq,
         document=document,
         title=title,
-        anchor=Anchor(heading=title),
+        anchor=Anchor(heading=row.get("title") or None),
         start=0,  # within a document the corpus's order holds: seq
         end=len(row["text"]),
         text=row["text"],

@@ -9,6 +9,7 @@ import numpy as np
 
 from rag.embed import Encoder
 from rag.embed.base import Vectors
+from rag.foreword import embedded_text, foreword
 from rag.settings import EmbeddingSettings
 from rag.types import Chunk, Hit
 
@@ -26,12 +27,8 @@ class VectorFiles:
         self._encoder: Encoder | None = None
 
     def documents(self, chunks: Sequence[Chunk]) -> Vectors:
-        """A row for each chunk, of its title and text as retrieval sees them."""
-        return self._get("documents", [f"{chunk.title}\n{chunk.text}".strip() for chunk in chunks])
-
-    def texts(self, chunks: Sequence[Chunk]) -> Vectors:
-        """A row for each chunk, of its text alone, as `rag ingest` embeds it."""
-        return self._get("documents", [chunk.text for chunk in chunks])
+        """A row for each chunk of a set, of its title and text as `rag ingest` embeds them."""
+        return self._get("documents", [embedded_text(foreword_of(chunk), chunk.text) for chunk in chunks])
 
     def queries(self, texts: Sequence[str]) -> Vectors:
         """A row for each text that searches."""
@@ -53,6 +50,11 @@ class VectorFiles:
         np.savez(temporary, vectors=vectors)
         temporary.replace(file)
         return vectors
+
+
+def foreword_of(chunk: Chunk) -> str:
+    """What stands in front of a passage of a set where it is embedded. Those without a title have no heading."""
+    return foreword(chunk.anchor.heading, chunk.text)
 
 
 def nearest(queries: Vectors, documents: Vectors, chunks: Sequence[Chunk], *, top_k: int) -> list[tuple[Hit, ...]]:

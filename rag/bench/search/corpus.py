@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from rag.bench.reuse.vectors import foreword_of
 from rag.embed.base import Vectors
 from rag.store import Document, NewChunk, Store
 from rag.types import Anchor, Chunk, EmbeddingInfo
@@ -14,7 +15,7 @@ NAME = "bench"
 def publish(chunks: Sequence[Chunk], vectors: Vectors, folder: Path, *, model: str) -> tuple[Store, float]:
     """A store below `folder` whose collection `NAME` has these chunks in order, and the seconds that took.
 
-    vectors: a row for each chunk, of this model.
+    vectors: a row for each chunk, of this model, with what stands in front of it.
     """
     began = time.perf_counter()
     store = Store(folder)
@@ -30,6 +31,7 @@ def publish(chunks: Sequence[Chunk], vectors: Vectors, folder: Path, *, model: s
                 recipe="bench",
                 text=chunk.text,
             )
-            draft.put(document, [NewChunk(start=0, end=len(chunk.text), anchor=Anchor())], vector[None])
+            whole = NewChunk(start=0, end=len(chunk.text), anchor=Anchor(), foreword=foreword_of(chunk))
+            draft.put(document, [whole], vector[None])
         draft.publish()
     return store, time.perf_counter() - began

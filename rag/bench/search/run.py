@@ -77,7 +77,7 @@ def _arms(questions: QuestionSet, files: VectorFiles, encoder: Encoder) -> list[
     meant = meant_by(judged, files, encoder)
     first = _first_with_text(questions.chunks)
     with tempfile.TemporaryDirectory() as folder:
-        store, _ = publish(questions.chunks, files.texts(questions.chunks), Path(folder), model=encoder.info.model)
+        store, _ = publish(questions.chunks, files.documents(questions.chunks), Path(folder), model=encoder.info.model)
         try:
             with store.pin(NAME) as generation:
                 return [_arm(questions, judged, meant, first, generation, mode) for mode in MODES]

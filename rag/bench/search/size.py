@@ -1,7 +1,6 @@
 """What a search by words costs in a large collection, and what its index costs an ingest."""
 
 import random
-import re
 import shutil
 import tempfile
 import time
@@ -14,17 +13,16 @@ import numpy as np
 from rag.bench.reuse.sets import read_set
 from rag.bench.reuse.vectors import VectorFiles
 from rag.bench.search.corpus import NAME, publish
+from rag.bench.search.made import made_up
 from rag.bench.search.run import meant_by
 from rag.bench.stats import percentile
 from rag.embed import Encoder
 from rag.embed.remembered import RememberedEncoder
 from rag.retrieve import find
-from rag.settings import Settings
+from rag.settings import IndexSettings, Settings
 from rag.store.words import write_words
-from rag.types import Anchor, Chunk, ChunkId
 
 _SEED = 20261125
-_WORDS = 110  # of a chunk at least
 _QUESTIONS = 60  # of each set
 _FREQUENT = ("what is the name of the", "how many of these are in it", "who was the first")
 
@@ -61,10 +59,9 @@ def bench_size(
     files = VectorFiles(cache, settings.embedding, lambda: encoder)
     chance = random.Random(_SEED)  # noqa: S311 - no secret
     sets = [read_set(name, data, only_judged=True) for name in names]
-    sentences = [s for each in sets for chunk in each.chunks for s in re.split(r"(?<=[.!?])\s+", chunk.text)]
     asked = [question for each in sets for question in chance.sample(each.questions, _QUESTIONS)]
     meant = meant_by(asked, files, encoder)
-    chunks = [_chunk(seq, sentences, chance) for seq in range(n_chunks)]
+    chunks = made_up(sets, n_chunks)
     noise = np.random.default_rng(_SEED).standard_normal((n_chunks, encoder.info.dimensions), np.float32)
     vectors = noise / np.linalg.norm(noise, axis=1, keepdims=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -82,33 +79,24 @@ def bench_size(
                 n_questions=len(meant),
                 publish_s=publish_s,
                 catalog_mb=_megabytes(Path(folder), "catalog.db"),
-                words_mb=_megabytes(Path(folder), "words.db"),
+                words_mb=_megabytes(Path(folder), "words*"),
                 p50_ms={name: percentile(each, 0.5) for name, each in times.items()},
                 p95_ms={name: percentile(each, 0.95) for name, each in times.items()},
-                words_s=_words_s(Path(folder)),
+                words_s=_words_s(Path(folder), n_chunks),
             )
         finally:
             store.close()
 
 
-def _words_s(data_dir: Path) -> float:
+def _words_s(data_dir: Path, n_chunks: int) -> float:
     """The seconds that the index takes when it is made once more."""
     (catalog,) = data_dir.rglob("catalog.db")
     again = data_dir / "again"
     again.mkdir()
     shutil.copyfile(catalog, again / catalog.name)
     began = time.perf_counter()
-    write_words(again, None)
+    write_words(again, None, n_chunks, IndexSettings())
     return time.perf_counter() - began
-
-
-def _chunk(seq: int, sentences: Sequence[str], chance: random.Random) -> Chunk:
-    text = ""
-    while text.count(" ") < _WORDS:
-        text += chance.choice(sentences) + " "
-    return Chunk(
-        id=ChunkId(f"{seq}"), seq=seq, document="", title=f"{seq}", anchor=Anchor(), start=0, end=len(text), text=text
-    )
 
 
 def _ms(work: Callable[..., object], *args: object, **kwargs: object) -> float:

@@ -75,9 +75,9 @@ def load(
         result = bench_load(url=url, n_requests=requests, prompt_tokens=prompt_tokens, token=token)
         _show_pairs(result, as_json=as_json)
         return
+    from rag.bench.drawing import check_matplotlib
     from rag.bench.openloop.command import OpenLoad, bench_open_load
     from rag.bench.openloop.run import Limits
-    from rag.bench.reuse.plots import check_matplotlib
 
     if plot:
         check_matplotlib()

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     from rag.bench.search.run import Arm
     from rag.bench.search.size import SizeResult
+    from rag.bench.search.words import WordsArm
 
-EXAMPLE = "\b\nExample:\n  rag bench search --data sets\n  rag bench search --data sets --chunks 100000"
+EXAMPLE = (
+    "\b\nExample:\n  rag bench search --data sets\n  rag bench search --data sets --chunks 100000\n"
+    "  rag bench search --data sets --words"
+)
 _SETS = "squad,clapnq,wiki2hop,pubmedqa,mtrag,xquad-en,xquad-zh,xquad-ar,xquad-de"
 
 
@@ -30,6 +34,9 @@ def search(
             show_default=False,
         ),
     ] = None,
+    words: Annotated[
+        bool, typer.Option("--words", help="Compare the two indexes of words instead; nothing is embedded.")
+    ] = False,
     cache: Cache = None,
     data_dir: DataDir = None,
     config: Config = None,
@@ -41,10 +48,16 @@ def search(
     """
     from rag.bench.search.run import bench_search
     from rag.bench.search.size import bench_size
+    from rag.bench.search.words import bench_words
     from rag.rooms import make_encoder
 
+    names = sets.split(",")
+    if words:
+        kinds = bench_words(names, data=data, n_chunks=chunks)
+        say_json({"arms": [arm.as_dict() for arm in kinds]}) if as_json else _show_words(kinds)
+        return
     settings = load_settings(data_dir, config).settings
-    names, folder = sets.split(","), cache or settings.data_dir / "bench"
+    folder = cache or settings.data_dir / "bench"
     folder.mkdir(parents=True, exist_ok=True)
 
     if chunks:
@@ -77,3 +90,13 @@ def _show_size(size: "SizeResult") -> None:
     say(f"words {size.words_mb:.0f} MB, catalog {size.catalog_mb:.0f} MB")
     for name, p50_ms in size.p50_ms.items():
         say(f"{name:<15} p50 {p50_ms:6.2f} ms   p95 {size.p95_ms[name]:6.2f} ms")
+
+
+def _show_words(arms: "Sequence[WordsArm]") -> None:
+    say("set         chunks questions index       nDCG  recall  write s      MB   p50 ms  p95 ms")
+    for arm in arms:
+        found = f"{arm.quality.ndcg:>6.3f}  {arm.quality.recall:>6.3f}" if arm.quality else f"{'-':>6}  {'-':>6}"
+        say(
+            f"{arm.set_name[:10]:<10} {arm.n_chunks:>7} {arm.n_questions:>9} {arm.kind:<9} {found}  "
+            f"{arm.write_s:>7.1f} {arm.mb:>7.1f}   {arm.p50_ms:>6.2f}  {arm.p95_ms:>6.2f}"
+        )

@@ -1,7 +1,7 @@
-"""How a text is written before SQLite's tokenizer reads it: so that it finds words where there are no spaces.
+"""How a text is written before a tokenizer reads it: so that it finds words where there are no spaces.
 
 SQLite folds case and accents, and cuts English endings (Porter), which paid on every Latin set that was measured,
-German included. What it cannot do is done here:
+German included; so does tantivy. What they cannot do is done here:
 
 - Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese become overlapping pairs of characters. Singles beside them
   gain nothing, triples lose (xquad-zh, recall at 10: pairs 0.994, triples 0.926; 2026-11).
@@ -14,14 +14,12 @@ A change of this file makes old indexes wrong: raise `RECIPE`, and the next inge
 import re
 import unicodedata
 
+from rag.scripts import UNSPACED, pieces
+
 RECIPE = 1
 TOKENIZER = "porter unicode61 remove_diacritics 2 categories 'L* N* Co M*'"
 
-_UNSPACED = re.compile(
-    "[\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\U00020000-\U0003ffff\u1100-\u11ff\uac00-\ud7a3"  # Han, kana and Hangul
-    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u1049\u1050-\u109f\u1780-\u17d3]+"  # Thai, Lao, Burmese, Khmer
-)
+_UNSPACED = re.compile(f"[{UNSPACED}]+")
 _ARABIC = re.compile("[\u0620-\u064a\u066e-\u06d3\u06d5\u06ee\u06ef\u06fa-\u06ff\u0750-\u077f\u08a0-\u08c7]+")
 _ARABIC_SIGNS = dict.fromkeys((1600, 1648, *range(1611, 1632)))  # stretching and vowels
 _ARABIC_LETTERS = str.maketrans("أإآٱىؤئة", "اااايويه")
@@ -37,14 +35,8 @@ def spelled(text: str) -> str:
 
 
 def _pairs(match: re.Match[str]) -> str:
-    return _pieces(match.group(), 2)
+    return f" {' '.join(pieces(match.group(), 2))} "
 
 
 def _triples(match: re.Match[str]) -> str:
-    return _pieces(match.group(), 3)
-
-
-def _pieces(run: str, length: int) -> str:
-    """The overlapping pieces of a run, between spaces; the run itself if it is no longer than one."""
-    pieces = (run[first : first + length] for first in range(max(len(run) - length, 0) + 1))
-    return f" {' '.join(pieces)} "
+    return f" {' '.join(pieces(match.group(), 3))} "

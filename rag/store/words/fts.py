@@ -1,23 +1,13 @@
-"""A published word index, open for reading."""
+"""An index of words in one SQLite file, open for reading."""
 
 import sqlite3
 import threading
 from pathlib import Path
 
 from rag.store.info import damaged
+from rag.store.words.base import CHARS, ENTRIES, Found, rarest
 from rag.store.words.spelling import TOKENIZER, spelled
-from rag.store.words.write import WORDS, has_words
 
-Found = tuple[tuple[int, float], ...]  # pairs of chunk number and BM25, best first; equal scores by number
-
-# SQLite scores about a million entries of its index a second. So a question is searched by its rarest words, as many
-# as have so many entries together. On the 9,434 passages of nine sets, with 300 entries, the fused nDCG at 10 was that
-# of all words (0.873, 0.872); that of words alone fell from 0.827 to 0.799 (2026-11).
-_ENTRIES = 3_000
-# The rarest word may be this many times over that, alone; all words of a question may be frequent.
-_ALONE = 2
-_TERMS = 64  # of one question, the rarest
-_CHARS = 4_000  # of one question that are read
 _REMEMBERED = 100_000  # words whose number of entries is kept
 _SETUP = f"""
 PRAGMA temp_store = MEMORY;
@@ -29,10 +19,10 @@ CREATE VIRTUAL TABLE temp.word_stems USING fts5vocab(temp, word, instance);
 """
 
 
-class WordIndex:
+class FtsIndex:
     """Which chunks have a question's words. Any thread may call."""
 
-    def __init__(self, file: Path, *, n_entries: int = _ENTRIES) -> None:
+    def __init__(self, file: Path, *, n_entries: int = ENTRIES) -> None:
         """Open `file`. n_entries: of the index, as many as a search may score.
 
         Raises:
@@ -56,7 +46,9 @@ class WordIndex:
         effort, for a text that counts less.
         """
         with self._lock:
-            words = self._rare(self._stems(spelled(text[:_CHARS])), round(share * self._n_entries))
+            stems = self._stems(spelled(text[:CHARS]))
+            counts = {stem: self._count(stem) for stem in stems}
+            words = [stems[stem] for stem in rarest(counts, round(share * self._n_entries))]
             if not words:
                 return ()
             found = self._connection.execute(
@@ -88,20 +80,6 @@ class WordIndex:
             self._connection.execute("DELETE FROM temp.word")
         return {stem: words[row] for stem, row in stems}
 
-    def _rare(self, words: dict[str, str], n_entries: int) -> list[str]:
-        """The rarest words that are in the index at all, as many as the effort allows."""
-        counted = sorted((n, stem) for stem in words if (n := self._count(stem)))[:_TERMS]
-        if not counted or counted[0][0] > _ALONE * n_entries:
-            return []
-        kept = [words[counted[0][1]]]
-        left = n_entries - counted[0][0]
-        for n, stem in counted[1:]:
-            left -= n
-            if left < 0:
-                break
-            kept.append(words[stem])
-        return kept
-
     def _count(self, stem: str) -> int:
         if (known := self._counts.get(stem)) is not None:
             return known
@@ -110,8 +88,3 @@ class WordIndex:
             self._counts.clear()
         self._counts[stem] = found = int(row[0]) if row else 0
         return found
-
-
-def open_words(generation: Path) -> WordIndex | None:
-    """The index of words of a generation; None where an older version made the generation."""
-    return WordIndex(generation / WORDS) if has_words(generation) else None
