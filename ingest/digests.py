@@ -3,11 +3,11 @@
 import hashlib
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from ingest.attributes import MAX_BYTES, Scalar, read_attributes
 from ingest.readers import ReadFailure
 from ingest.scan import Found, reason_of, too_large
+from ingest.tree import Readable
 from rag.store import SeenFiles
 
 Beside = tuple[str | None, Mapping[str, Scalar]]  # checksum and attributes
@@ -70,7 +70,7 @@ def attributes_beside(found: Found) -> Beside:
     return hashlib.sha256(data).hexdigest(), attributes
 
 
-def read_file(file: Path, max_file_bytes: int) -> bytes:
+def read_file(file: Readable, max_file_bytes: int) -> bytes:
     """The file's bytes.
 
     Raises:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pathspec import GitIgnoreSpec
+
+from ingest.tree import Readable
 
 IGNORE_FILE = ".ragignore"
 _MAX_BYTES = 2**20
@@ -27,7 +28,7 @@ class Ignores:
     include: GitIgnoreSpec | None = None  # None: every file
     exclude: GitIgnoreSpec | None = None  # comes before all rules
 
-    def below(self, folder: str, file: Path) -> "Ignores":
+    def below(self, folder: str, file: Readable) -> "Ignores":
         """The rules in `folder` when `file` is its ignore file.
 
         Raises:

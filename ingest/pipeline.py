@@ -52,7 +52,7 @@ class Summary:
 
 
 def ingest(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     *,
     collection: str,
     store: Store,
@@ -66,7 +66,7 @@ def ingest(
     progress: Progress | None = None,
     engine: Engine | None = None,
 ) -> Summary:
-    """The summary. What is in `paths` can then be searched, all of it at once or none.
+    """The summary. What is in `paths`, folders, files and URLs, can then be searched, all of it at once or none.
 
     group: the access group whose collection it is, and to which a new one belongs; None: any, new ones are the
     default group's. rules: what the collection is to hold from now on; None: what it held. prune: documents that
@@ -116,7 +116,7 @@ def ingest(
     return replace(summary, seconds=round(time.monotonic() - began, 3), stages=stages.seconds)
 
 
-def _scan(paths: Sequence[Path], rules: Rules, settings: IngestSettings, store: Store) -> Scan:
+def _scan(paths: Sequence[Path | str], rules: Rules, settings: IngestSettings, store: Store) -> Scan:
     try:
         ignores = make_ignores(rules.include, rules.exclude)
     except ValueError as error:
@@ -169,7 +169,7 @@ def _apply(
     return run.n_embedded
 
 
-def _refuse_nothing(paths: Sequence[Path], found: Scan, known: Callable[[str], dict[str, Known]]) -> None:
+def _refuse_nothing(paths: Sequence[Path | str], found: Scan, known: Callable[[str], dict[str, Known]]) -> None:
     if found.found or found.skipped or found.failed or any(known(root) for root in found.roots):
         return
     named = ", ".join(repr(str(path)) for path in paths)

@@ -1,15 +1,19 @@
 """The files below the paths given, and what of them is not taken and why."""
 
 import os
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 from ingest.ignore import IGNORE_FILE, NO_IGNORES, Ignores
+from ingest.local import LocalTree, look_at
 from ingest.readers import is_document_name, is_image_name
+from ingest.shared import SharedTree
+from ingest.tree import Look, Readable, Tree
 from rag.errors import ConfigError
-from rag.store import Stamp, stamp_of
+from rag.remote import check_url, local_path
+from rag.store import AnyStamp
 
 BESIDE = ".meta.yaml"  # behind the name of a file: the file that names its attributes
 
@@ -20,8 +24,8 @@ class Found:
 
     root: str
     path: str
-    file: Path
-    stamp: Stamp | None = None  # None: it was not looked at yet
+    file: Readable
+    stamp: AnyStamp | None = None  # None: it was not looked at yet
     beside: "Found | None" = None  # the file that names its attributes
 
 
@@ -56,65 +60,112 @@ class Scan:
 
 
 def scan(
-    paths: Iterable[Path],
+    paths: Iterable[Path | str],
     *,
     max_file_bytes: int,
     ignores: Ignores = NO_IGNORES,
     data_dir: Path | None = None,
     reads_images: bool = False,
 ) -> Scan:
-    """All files below `paths`; none but ignore files is opened.
+    """All files below `paths`, which may be URLs; none but ignore files is opened.
 
     data_dir: a folder that is left out where it stands below another one. reads_images: images are documents too,
     since something reads them.
 
     Raises:
         ConfigError: a path does not exist.
+        StorageUnavailable: what a URL names cannot be listed.
     """
     result = Scan()
     for path in paths:
-        try:
-            real = path.resolve(strict=True)
-        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
-            raise ConfigError(f"The path {str(path)!r} cannot be ingested: {error}. Name a file or a folder.") from None
-        root, below = (str(real), "") if real.is_dir() else (str(real.parent), real.name)
-        if (root, "") in result.seen or (root, below) in result.seen:
+        tree, below = _tree(path, data_dir)
+        if (tree.root, "") in result.seen or (tree.root, below) in result.seen:
             continue
-        result.seen.add((root, below))
-        if root not in result.roots:
-            result.roots.append(root)
-        walk = _Walk(result, root, max_file_bytes, data_dir and data_dir.resolve(), reads_images=reads_images)
-        walk.visit(below, ignores)
+        result.seen.add((tree.root, below))
+        if tree.root not in result.roots:
+            result.roots.append(tree.root)
+        _Walk(tree, _Taker(result, tree.root, max_file_bytes, reads_images=reads_images)).visit(below, ignores)
     _drop_doubles(result)
     return result
 
 
-def scan_files(files: Iterable[Found], *, max_file_bytes: int, reads_images: bool = False) -> Scan:
-    """The files that may be documents, each below a root of its own; none is opened.
+def scan_files(files: Iterable[tuple[str, str, Path]], *, max_file_bytes: int, reads_images: bool = False) -> Scan:
+    """The files that may be documents, each below a root of its own: root, path and file. None is opened.
 
     reads_images: as of `scan`.
     """
     result = Scan()
-    for found in files:
-        result.roots.append(found.root)
-        _Walk(result, found.root, max_file_bytes, reads_images=reads_images).take(found.path, found.file)
+    for root, path, file in files:
+        result.roots.append(root)
+        taker = _Taker(result, root, max_file_bytes, reads_images=reads_images)
+        taker.take(path, file, partial(look_at, file))
     return result
 
 
-class _Walk:
-    def __init__(
-        self, result: Scan, root: str, max_file_bytes: int, data_dir: Path | None = None, *, reads_images: bool
-    ) -> None:
+def _tree(path: Path | str, data_dir: Path | None) -> tuple[Tree, str]:
+    """The tree that a path or URL names, and the file in it; "" is all of it."""
+    here = path if isinstance(path, Path) else local_path(path)
+    if here is None:
+        shared = SharedTree(check_url(str(path)))
+        return shared, shared.below
+    try:
+        real = here.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        raise ConfigError(f"The path {str(path)!r} cannot be ingested: {error}. Name a file or a folder.") from None
+    folder, below = (real, "") if real.is_dir() else (real.parent, real.name)
+    return LocalTree(folder, data_dir), below
+
+
+class _Taker:
+    """Notes files below one root as found, skipped or failed."""
+
+    def __init__(self, result: Scan, root: str, max_file_bytes: int, *, reads_images: bool) -> None:
         self._result = result
         self._root = root
         self._max_file_bytes = max_file_bytes
         self._reads_images = reads_images
-        self._data_dir = data_dir
+
+    def take(self, path: str, file: Readable, look: Callable[[], Look], beside: Found | None = None) -> None:
+        """Nothing; the file is found, skipped or failed."""
+        try:
+            seen = look()
+        except OSError as error:
+            self.fail(path, reason_of(error))
+            return
+        if not seen.is_regular:
+            self.skip(path, "not a regular file")
+        elif _printable(path) != path:
+            self.fail(path, "the file name is not UTF-8: rename it")
+        elif not is_document_name(path) and not (self._reads_images and is_image_name(path)):
+            hint = "; set ingest.converter to a command that reads images" if is_image_name(path) else ""
+            self.skip(path, f"not a document type ({PurePosixPath(path).suffix.lower()}){hint}")
+        elif seen.size == 0:
+            self.skip(path, "empty")
+        elif seen.size > self._max_file_bytes:
+            self.fail(path, too_large(seen.size, self._max_file_bytes))
+        else:
+            found = Found(root=self._root, path=path, file=file, stamp=seen.stamp, beside=beside)
+            self._result.found.append(found)
+
+    def skip(self, path: str, reason: str) -> None:
+        """Nothing; the file is no document."""
+        self._result.skipped.append(Refused(root=self._root, path=_printable(path), reason=reason))
+
+    def fail(self, path: str, reason: str) -> None:
+        """Nothing; the file or folder could not be looked at, and what is known of it stays."""
+        self._result.failed.append(Refused(root=self._root, path=_printable(path), reason=reason))
+        self._result.unread.add((self._root, path))
+
+
+class _Walk:
+    def __init__(self, tree: Tree, taker: _Taker) -> None:
+        self._tree = tree
+        self._taker = taker
 
     def visit(self, below: str, ignores: Ignores) -> None:
+        """Nothing; everything below is noted. below: one file; "": the whole tree."""
         if below:
-            file = Path(self._root, below)
-            self.take(below, file, has_beside=file.with_name(file.name + BESIDE).is_file())
+            self._take(below, has_beside=self._is_there(below + BESIDE))
             return
         folders = [("", ignores)]
         while folders:
@@ -123,80 +174,42 @@ class _Walk:
     def _folder(self, folder: str, ignores: Ignores) -> Iterator[tuple[str, Ignores]]:
         """The folders in `folder`, each with a final "/", and the rules there; its files are noted."""
         try:
-            with os.scandir(Path(self._root, folder)) as listing:
-                entries = {entry.name: entry for entry in sorted(listing, key=lambda entry: entry.name)}
+            entries = {entry.name: entry for entry in self._tree.entries(folder)}
             if entries.pop(IGNORE_FILE, None):
-                ignores = ignores.below(folder, Path(self._root, folder, IGNORE_FILE))
+                ignores = ignores.below(folder, self._tree.file(folder + IGNORE_FILE))
         except OSError as error:
-            self._fail(folder or "/", f"the folder cannot be listed: {error.strerror}")
+            self._taker.fail(folder or "/", f"the folder cannot be listed: {error.strerror or error}")
             return
         except ValueError as error:  # rather nothing of the folder than what was to be left out
-            self._fail(folder or "/", f"its {IGNORE_FILE} cannot be understood: {error}")
+            self._taker.fail(folder or "/", f"its {IGNORE_FILE} cannot be understood: {error}")
             return
         for name, entry in entries.items():
             path = folder + name
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if reason := ignores.reason(path + "/" if is_folder else path) or self._why_not(entry, is_folder=is_folder):
-                self._skip(path, reason)
-            elif is_folder:
+            if reason := ignores.reason(path + "/" if entry.is_folder else path) or entry.refused:
+                self._taker.skip(path, reason)
+            elif entry.is_folder:
                 yield path + "/", ignores
+            elif name.endswith(BESIDE):
+                self._taker.skip(path, "attributes of the file beside it")
             else:
-                self.take(path, Path(entry.path), has_beside=name + BESIDE in entries)
+                self._take(path, has_beside=name + BESIDE in entries)
 
-    def _why_not(self, entry: "os.DirEntry[str]", *, is_folder: bool) -> str | None:
-        """Why an entry that no rule ignores is left out; None: it is not."""
-        if is_folder:
-            is_ours = self._data_dir is not None and Path(entry.path) == self._data_dir
-            return "the data directory, which holds what was ingested" if is_ours else None
-        if entry.is_symlink() and not self._is_inside(Path(entry.path)):
-            return "a link that leads out of the folder or to nothing"
-        if entry.is_dir():
-            # It leads to a folder that is walked under its own name: following it could only find doubles or loops.
-            return "a link to a folder"
-        return "attributes of the file beside it" if entry.name.endswith(BESIDE) else None
+    def _take(self, path: str, *, has_beside: bool) -> None:
+        beside = self._beside(path + BESIDE) if has_beside else None
+        self._taker.take(path, self._tree.file(path), partial(self._tree.look, path), beside)
 
-    def take(self, path: str, file: Path, *, has_beside: bool = False) -> None:
-        """Nothing; the file is found, skipped or failed."""
+    def _beside(self, path: str) -> Found:
         try:
-            status = file.stat()
-        except OSError as error:
-            self._fail(path, reason_of(error))
-            return
-        if not stat.S_ISREG(status.st_mode):
-            self._skip(path, "not a regular file")
-        elif _printable(path) != path:
-            self._fail(path, "the file name is not UTF-8: rename it")
-        elif not is_document_name(path) and not (self._reads_images and is_image_name(path)):
-            hint = "; set ingest.converter to a command that reads images" if is_image_name(path) else ""
-            self._skip(path, f"not a document type ({file.suffix.lower()}){hint}")
-        elif status.st_size == 0:
-            self._skip(path, "empty")
-        elif status.st_size > self._max_file_bytes:
-            self._fail(path, too_large(status.st_size, self._max_file_bytes))
-        else:
-            beside = self._beside(path + BESIDE, file.with_name(file.name + BESIDE)) if has_beside else None
-            stamp = stamp_of(status)
-            self._result.found.append(Found(root=self._root, path=path, file=file, stamp=stamp, beside=beside))
-
-    def _beside(self, path: str, file: Path) -> Found:
-        try:
-            stamp = stamp_of(file.stat())
+            stamp = self._tree.look(path).stamp
         except OSError:  # who reads it says why it cannot be read
             stamp = None
-        return Found(root=self._root, path=path, file=file, stamp=stamp)
+        return Found(root=self._tree.root, path=path, file=self._tree.file(path), stamp=stamp)
 
-    def _is_inside(self, link: Path) -> bool:
+    def _is_there(self, path: str) -> bool:
         try:
-            return link.resolve(strict=True).is_relative_to(self._root)
-        except (OSError, RuntimeError):
+            return self._tree.look(path).is_regular
+        except OSError:
             return False
-
-    def _skip(self, path: str, reason: str) -> None:
-        self._result.skipped.append(Refused(root=self._root, path=_printable(path), reason=reason))
-
-    def _fail(self, path: str, reason: str) -> None:
-        self._result.failed.append(Refused(root=self._root, path=_printable(path), reason=reason))
-        self._result.unread.add((self._root, path))
 
 
 def reason_of(error: OSError) -> str:

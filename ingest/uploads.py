@@ -8,7 +8,7 @@ from ingest.digests import Digests
 from ingest.plan import Plan, plan
 from ingest.progress import Silent
 from ingest.run import SPECIAL_TOKENS, Run
-from ingest.scan import Found, scan_files
+from ingest.scan import scan_files
 from ingest.stages import Stages
 from ingest.worker.pool import Readers
 from rag.embed import Encoder
@@ -59,8 +59,8 @@ class UploadIndexer:
 
     def _apply(self, jobs: Sequence[Job], run: Run, draft: Draft, cut: Cut) -> Mapping[FileId, FileError | None]:
         limit = self._settings.max_file_bytes
-        found = [Found(root=job.file_id, path=job.filename, file=job.file) for job in jobs]
-        scan = scan_files(found, max_file_bytes=limit, reads_images=bool(self._settings.converter))
+        files = [(job.file_id, job.filename, job.file) for job in jobs]
+        scan = scan_files(files, max_file_bytes=limit, reads_images=bool(self._settings.converter))
         digests = Digests(SeenFiles(None), max_file_bytes=limit)
         todo = plan(scan, draft.known, recipe=_recipe(cut), digests=digests, prune=False, progress=Silent())
         run.apply(todo, Silent())

@@ -13,7 +13,8 @@
     │  ├─ OverLimit         429                   a limit of the key; has kind and retry_after_s
     │  └─ Overloaded        429                   queue full; has retry_after_s
     ├─ CorpusError          503, exit 1           ingest or rebuild fixes it
-    │  └─ CollectionBusy    503                   another writer is at work; waiting fixes it
+    │  ├─ CollectionBusy    503                   another writer is at work; waiting fixes it
+    │  └─ StorageUnavailable 503                  shared storage refuses or does not answer
     ├─ EngineError          502, exit 3
     │  ├─ EngineUnavailable 503                   starting, down or unreachable; has retry_after_s
     │  └─ EngineTimeout     504
@@ -133,6 +134,12 @@ class CollectionBusy(CorpusError):
     """Another writer is at work on the collection."""
 
     code = "collection_busy"
+
+
+class StorageUnavailable(CorpusError):
+    """Shared storage refuses, does not answer, or holds something else than was put there."""
+
+    code = "storage_unavailable"
 
 
 class EngineError(RagError):

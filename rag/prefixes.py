@@ -52,14 +52,27 @@ class Prefixes:
         A large collection takes a while to cut: until then, and for the requests of that while, it has none.
         """
         key = (generation.info.id, generation.number)
-        if key not in self._sets:
+        made = self._sets.get(key)
+        if made is None:
             if generation.info.chunks > self._at_once and self._freezes:
                 self._make_later(key, generation)
                 return _NONE
             with self._making:  # of requests that come at once, one makes them
-                if key not in self._sets:
-                    self._keep(key, self._make(generation))
-        return self._sets[key]
+                made = self._sets.get(key)
+                if made is None:
+                    made = self._make(generation)
+                    self._keep(key, made)
+        return made
+
+    def forget(self, collection_id: str) -> None:
+        """Nothing; the prefixes of a collection are made again: its frozen topics came from elsewhere."""
+        with self._lock:
+            for key in [key for key in self._sets if key[0] == collection_id]:
+                del self._sets[key]
+
+    def prepare(self, generation: Generation) -> None:
+        """Nothing; the tokens of a generation are stored, so that no question waits for them."""
+        self._passages.fill(generation)
 
     def close(self) -> None:
         """Wait for the set that is being made."""

@@ -33,9 +33,11 @@ from rag.render import Renderer
 from rag.renderer import default_sampling, make_renderer
 from rag.retrieve import Reranker, Retriever
 from rag.settings import RetrieveSettings, Settings
-from rag.store import CollectionInfo, Generation, ResponseStore, Shelf, Store, TokenStore, TurnStore
+from rag.sharing import Follower, Outcome, open_sharing
+from rag.store import CollectionInfo, Exchange, Generation, ResponseStore, Shelf, Store, TokenStore, TurnStore
 from rag.tally import Tally
 from rag.telemetry import Metrics
+from rag.types import CollectionId
 
 _THREADS = 4
 # Judging is Python's own work, which more threads do not do faster; they only keep the event loop waiting, and in
@@ -134,6 +136,10 @@ async def open_rooms(
         responses = ResponseStore(settings.data_dir, keep_days=kept.keep_days, capacity=kept.max_stored)
         stack.callback(responses.close)
         metrics = Metrics()
+        follower = make_follower(settings, library, prefixes, metrics)
+        if follower:
+            stack.callback(follower.close)
+            follower.start()
         yield Rooms(
             settings=settings,
             store=store,
@@ -183,6 +189,30 @@ async def open_rooms(
             executor=executor,
             judges=judges,
         )
+
+
+def make_follower(settings: Settings, library: Library, prefixes: Prefixes, metrics: Metrics) -> Follower | None:
+    """What keeps the collections and shared storage the same, if the settings name one."""
+
+    def delete(collection_id: CollectionId) -> None:
+        library.store.delete(collection_id)
+        library.shelf.drop_store(collection_id)
+
+    def pulled(outcome: Outcome) -> None:
+        prefixes.forget(outcome.id)
+        with library.store.pin(outcome.id) as generation:
+            prefixes.prepare(generation)
+
+    sharing = open_sharing(settings.storage, Exchange(settings.data_dir), delete)
+    if sharing is None:
+        return None
+    return Follower(
+        sharing,
+        poll_s=settings.storage.poll_s,
+        pushes=settings.storage.push,
+        pulled=pulled,
+        synced=metrics.storage_synced.set_to_current_time,
+    )
 
 
 def make_encoder(settings: Settings, *, n_threads: int | None = None) -> Encoder:

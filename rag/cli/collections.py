@@ -10,6 +10,7 @@ import typer
 
 from rag.cli.options import AsJson, Config, DataDir, load_settings
 from rag.cli.output import say, say_json, say_table
+from rag.cli.sharing import pull, push, tell_deleted
 from rag.cli.upkeep import backup, restore, verify
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def delete(
             if not typer.confirm(f"Delete {words}?", err=True):
                 raise typer.Exit(1)
         store.delete(name)
+    tell_deleted(load_settings(data_dir, config).settings)
     if as_json:
         say_json({"deleted": what})
     else:
@@ -100,6 +102,8 @@ def delete(
 app.command(epilog="\b\nExample:\n  rag collections verify\n  rag collections verify default --json")(verify)
 app.command(epilog="\b\nExample:\n  rag collections backup default default.tar")(backup)
 app.command(epilog="\b\nExample:\n  rag collections restore default.tar --as copy")(restore)
+app.command(epilog="\b\nExample:\n  rag collections push\n  rag collections push default --json")(push)
+app.command(epilog="\b\nExample:\n  rag collections pull\n  rag collections pull default --replace")(pull)
 
 
 @contextmanager

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rag.cli.options import AsJson, Collection, Config, DataDir, load_settings
 from rag.cli.output import note, say_json
+from rag.cli.sharing import pull_before, push_after
 from rag.cli.summary import show_summary
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ EngineName = Literal["local", "ray"]
 
 def ingest(
     *,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH", help="Files, folders, and URLs such as s3://bucket/folder.")
+    ],
     collection: Collection = "default",
     group: Annotated[
         str | None,
@@ -109,17 +111,28 @@ def ingest(
         if watch:
             from rag.cli.watch import watch as watch_paths
 
-            watch_paths(paths, run, data_dir=settings.data_dir, as_json=as_json)
+            watch_paths(paths, partial(_shared, run, settings, collection), data_dir=settings.data_dir, as_json=as_json)
             return
+        if not dry_run:
+            pull_before(settings, collection)
         summary = run()
     finally:
         store.close()
+    is_pushed = dry_run or push_after(settings, collection)
     if as_json:
         say_json(summary.as_dict())
     else:
         show_summary(summary, dry_run=dry_run)
-    if summary.failed:
+    if summary.failed or not is_pushed:
         raise typer.Exit(1)
+
+
+def _shared(run: "Callable[[], Summary]", settings: "Settings", collection: str) -> "Summary":
+    """The summary of one of many runs, which shared storage has, too, if it can be had."""
+    pull_before(settings, collection)
+    summary = run()
+    push_after(settings, collection)
+    return summary
 
 
 def _said(before: "Rules", *, include: Patterns, exclude: Patterns, chunk_tokens: int | None) -> "Rules":
@@ -132,7 +145,7 @@ def _said(before: "Rules", *, include: Patterns, exclude: Patterns, chunk_tokens
 
 
 def _ingest(
-    paths: Sequence[Path],
+    paths: Sequence[str],
     collection: str,
     group: str | None,
     store: "Store",

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from rag.cli.output import note, say, say_json
 from rag.cli.summary import summary_line
 from rag.errors import RagError
+from rag.remote import local_path
 
 if TYPE_CHECKING:
     from ingest.pipeline import Summary
 
 
-def watch(paths: Sequence[Path], run: Callable[[], "Summary"], *, data_dir: Path, as_json: bool) -> None:
+def watch(paths: Sequence[str], run: Callable[[], "Summary"], *, data_dir: Path, as_json: bool) -> None:
     """Nothing, when it is interrupted. A line is printed for each run that did something or failed otherwise.
 
     Raises:
@@ -22,7 +23,7 @@ def watch(paths: Sequence[Path], run: Callable[[], "Summary"], *, data_dir: Path
 
     shown: object = None  # how it stood when it was last told
     try:
-        for _ in changes(paths, ignored=data_dir):
+        for _ in changes([path for path in map(local_path, paths) if path], ignored=data_dir):
             try:
                 summary = run()
             except RagError as error:

@@ -16,6 +16,7 @@ from rag.settings.tree import (
     RetrieveSettings,
     ServerSettings,
     Settings,
+    StorageSettings,
 )
 from rag.settings.trees import Tree
 
@@ -37,6 +38,7 @@ __all__ = [
     "ServerSettings",
     "Setting",
     "Settings",
+    "StorageSettings",
     "Tree",
     "known_variables",
     "load",

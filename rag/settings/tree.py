@@ -171,6 +171,16 @@ class IndexSettings(Section):
     )
 
 
+class StorageSettings(Section):
+    """Collections in shared storage: see docs/scale.md."""
+
+    url: str | None = Field(
+        None, description="Where collections are pushed to and pulled from, such as s3://bucket/folder; unset: nowhere."
+    )
+    push: bool = Field(True, description="What changes here is pushed; false: this machine only pulls.")
+    poll_s: float = Field(15.0, gt=0, description="Seconds between two looks of rag serve at shared storage.")
+
+
 class PromptSettings(Section):
     """What stands in a prompt."""
 
@@ -283,6 +293,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     retrieve: RetrieveSettings = RetrieveSettings()
     index: IndexSettings = IndexSettings()
+    storage: StorageSettings = StorageSettings()
     prompt: PromptSettings = PromptSettings()
     citations: CitationsSettings = CitationsSettings()
     answers: AnswersSettings = AnswersSettings()

@@ -5,14 +5,16 @@ from rag.store.batches import Batch, Batches
 from rag.store.catalog import Document, Known, Listed, NewChunk
 from rag.store.copies import Copies
 from rag.store.draft import Draft
+from rag.store.exchange import TOPICS, Exchange, Local, Shared, digest_of
 from rag.store.facts import Facts, FactStore
 from rag.store.files import FileStore, Incoming, StoredFile
 from rag.store.generation import Generation
-from rag.store.info import CollectionInfo
+from rag.store.info import MANIFEST, CollectionInfo, sha256_of
 from rag.store.keys import Grant, KeyLimits, KeyRecord, KeyStore
+from rag.store.layout import Description, Folder
 from rag.store.responses import ResponseStore, StoredResponse
-from rag.store.rules import Rules
-from rag.store.seen import SeenFiles, Stamp, stamp_of
+from rag.store.rules import Rules, read_rules
+from rag.store.seen import AnyStamp, ObjectStamp, SeenFiles, Stamp, stamp_of
 from rag.store.shelf import Shelf
 from rag.store.store import Store
 from rag.store.tokens import TokenStore
@@ -23,6 +25,9 @@ from rag.store.verify import Problem
 from rag.types import EmbeddingInfo
 
 __all__ = [
+    "MANIFEST",
+    "TOPICS",
+    "AnyStamp",
     "Attachment",
     "Attachments",
     "Batch",
@@ -30,14 +35,17 @@ __all__ = [
     "CollectionInfo",
     "Copies",
     "Cut",
+    "Description",
     "Document",
     "Draft",
     "EmbeddingInfo",
+    "Exchange",
     "FactStore",
     "Facts",
     "FileError",
     "FileStatus",
     "FileStore",
+    "Folder",
     "Generation",
     "Grant",
     "Incoming",
@@ -47,12 +55,15 @@ __all__ = [
     "KeyStore",
     "Known",
     "Listed",
+    "Local",
     "NewAttachment",
     "NewChunk",
+    "ObjectStamp",
     "Problem",
     "ResponseStore",
     "Rules",
     "SeenFiles",
+    "Shared",
     "Shelf",
     "ShownTurn",
     "Stamp",
@@ -63,9 +74,12 @@ __all__ = [
     "TopicFile",
     "TurnStore",
     "VectorIndex",
+    "digest_of",
     "kind_for",
     "nearest",
     "open_index",
+    "read_rules",
+    "sha256_of",
     "stamp_of",
     "write_index",
 ]

@@ -45,7 +45,7 @@ def write_backup(folder: Folder, shelf: Shelf | None, file: Path, *, replace_fil
     # Read before the generation: what is not indexed yet by then is indexed after a restore.
     carried = take_out(shelf.database, folder.id) if shelf else Carried(files=[], attachments=[], facts=[])
     with ExitStack() as stack:
-        info, files = _open_generation(folder, stack)
+        info, files = open_generation(folder, stack)
         with _appearing(file) as out, tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
             writer = _Writer(tar)
             writer.add_json("backup.json", _described(folder, info))
@@ -94,7 +94,7 @@ class _Hashing(io.RawIOBase):
         return data
 
 
-def _open_generation(folder: Folder, stack: ExitStack) -> tuple[CollectionInfo, dict[str, BinaryIO]]:
+def open_generation(folder: Folder, stack: ExitStack) -> tuple[CollectionInfo, dict[str, BinaryIO]]:
     """The current generation and its files, open: a writer may then remove them without taking them away."""
     for _ in range(_RETRIES):
         info = current_info(folder)

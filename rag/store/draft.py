@@ -57,7 +57,7 @@ class Draft:
         self._changed = False
         self._source = folder.generation(last.generation) if last else None
         with _disk_errors(folder):
-            self._remove_leftovers()
+            self._folder.remove_old()
             self._spool = Spool(folder.path, embedding)
             self._base = Base(self._source, self._path)
             self._lacks_words = self._source is not None and not has_words(self._source)
@@ -208,7 +208,7 @@ class Draft:
             self._folder.set_current(self._number)
         self._changed = False
         remove_spools(self._folder.path)
-        self._remove_leftovers()
+        self._folder.remove_old()
         self._on_current(self._folder)
         return self._number
 
@@ -274,17 +274,6 @@ class Draft:
         while alive := [seq for (seq,) in rows.fetchmany(_BATCH)]:
             first = self._first_new
             yield alive, self._take([seq if seq < first else self._sources[seq - first] for seq in alive])
-
-    def _remove_leftovers(self) -> None:
-        """Delete what a killed writer left, and all generations but the current and the one before.
-
-        Readers keep the files of their generation open, so that deleting them takes nothing away.
-        """
-        current = self._folder.current()
-        kept = {str(current), str(current - 1)}
-        for path in self._folder.generations.iterdir():
-            if path.name not in kept:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -9,6 +9,9 @@
     collections/<id>/spool-<model>         vectors of a draft that is being written, or whose writer was killed
     collections/<id>/seen.json             files that were read, by size and times, with their checksums
     collections/<id>/topics-<fingerprint>.json   frozen topics, for one chat tokenizer
+    collections/<id>/shared.json           what was last the same here and in shared storage
+    collections/.pull-<id>/                a generation that is being pulled from there
+    collections/.unshared-<id>             the collection was deleted here, which is yet to be told there
     tokens/<fingerprint>.db                token arrays of one chat tokenizer
     turns.db                               what earlier turns of conversations showed
     responses.db                           responses that clients may come back to
@@ -23,15 +26,19 @@ import json
 import os
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.errors import ConfigError, CorpusError
+from filelock import FileLock, Timeout
+
+from rag.errors import CollectionBusy, ConfigError, CorpusError
 from rag.store.rules import NO_RULES, Rules, read_rules
 from rag.types import DEFAULT_GROUP, CollectionId
 
 FORMAT = 1
+UNSHARED = ".unshared-"  # at the front of what is said of collections that were deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +76,10 @@ class Folder:
         return (self.path / "DELETED").exists()
 
     def mark_deleted(self) -> None:
-        """Nothing; from here on there is no such collection. Atomic."""
+        """Nothing; from here on there is no such collection. Atomic. If it was shared, that is to be told."""
+        with suppress(FileNotFoundError):
+            shared = (self.path / "shared.json").read_text("utf-8")
+            write_durably(self.path.with_name(f"{UNSHARED}{self.id}"), shared)
         write_durably(self.path / "DELETED", "")
 
     def remove(self) -> None:
@@ -97,6 +107,17 @@ class Folder:
     def set_current(self, number: int) -> None:
         """Nothing; from here on readers see generation `number`. Atomic."""
         write_durably(self.path / "CURRENT", f"{number}\n")
+
+    def remove_old(self) -> None:
+        """Nothing; what a killed writer left is gone, and all generations but the current and the one before.
+
+        Who holds the lock may call. Readers keep the files of their generation open, so nothing is taken from them.
+        """
+        current = self.current()
+        kept = {str(current), str(current - 1)}
+        for path in self.generations.iterdir():
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
 
     def description(self) -> Description:
         """What the collection was created as."""
@@ -129,6 +150,26 @@ def create_folder(collections: Path, collection_id: CollectionId, name: str, gro
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     unfinished.describe(Description(name=name, group=group, created=created), collection_id)
     return Folder(unfinished.path.rename(collections / collection_id))
+
+
+@contextmanager
+def writing(folder: Folder, name: str) -> Iterator[None]:
+    """The one writer's lock on a collection is held until the end of the block.
+
+    Raises:
+        CollectionBusy: another writer holds it.
+    """
+    lock = FileLock(folder.path / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise CollectionBusy(
+            f"Another ingest is running on collection {name!r}. Wait until it has ended, or end it."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_format(data_dir: Path) -> None:

@@ -27,6 +27,22 @@ class Stamp:
         return max(self.mtime_ns, self.ctime_ns) < now_ns - _SETTLED_NS
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectStamp:
+    """What a store of objects says of one."""
+
+    size: int
+    version: str  # ETag, generation or time: another one after every change
+    changed_ns: int  # of a version that is a time; 0: of one that is not
+
+    def is_settled(self, now_ns: int) -> bool:
+        """As of a file's stamp."""
+        return self.changed_ns < now_ns - _SETTLED_NS
+
+
+AnyStamp = Stamp | ObjectStamp
+
+
 def stamp_of(status: os.stat_result) -> Stamp:
     """The stamp of a file."""
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
@@ -41,12 +57,12 @@ class SeenFiles:
         self._entries: dict[str, dict[str, list[int | str]]] = _read(file) if file else {}
         self._changed = False
 
-    def sha256(self, root: str, path: str, stamp: Stamp) -> str | None:
+    def sha256(self, root: str, path: str, stamp: AnyStamp) -> str | None:
         """The checksum of this file's bytes, if it was read before and has not changed since."""
         entry = self._entries.get(root, {}).get(path)
         return str(entry[-1]) if entry and entry[:-1] == list(astuple(stamp)) else None
 
-    def note(self, root: str, path: str, stamp: Stamp, sha256: str) -> None:
+    def note(self, root: str, path: str, stamp: AnyStamp, sha256: str) -> None:
         """Nothing; the file with this stamp, settled when it was read, has this checksum."""
         self._entries.setdefault(root, {})[path] = [*astuple(stamp), sha256]
         self._changed = True

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from rag.errors import CollectionBusy, ConfigError, CorpusError
 from rag.settings import IndexSettings
@@ -14,7 +14,7 @@ from rag.store.draft import Draft
 from rag.store.folders import Folders, current_info, no_collection
 from rag.store.generation import Generation
 from rag.store.info import CollectionInfo
-from rag.store.layout import Folder, check_format, create_folder, mark_format
+from rag.store.layout import Folder, check_format, create_folder, mark_format, writing
 from rag.store.opened import OpenGenerations
 from rag.store.rules import NO_RULES, Rules
 from rag.store.seen import SeenFiles
@@ -103,7 +103,7 @@ class Store:
         mark_format(self._data_dir)
         self._collections.mkdir(exist_ok=True)
         folder = self._find_or_create(name, group)
-        with _writing(folder, name):
+        with writing(folder, name):
             last = current_info(folder) if folder.current() else None
             if last and last.chunks and last.embedding != embedding:
                 raise _other_model(last, embedding)
@@ -175,7 +175,7 @@ class Store:
     def _sweep(self) -> None:
         """Remove the files of deleted collections that nobody writes to."""
         for mark in self._collections.glob("vs_*/DELETED"):
-            with suppress(CollectionBusy), _writing(Folder(mark.parent), mark.parent.name):
+            with suppress(CollectionBusy), writing(Folder(mark.parent), mark.parent.name):
                 Folder(mark.parent).remove()
 
     def _find_or_create(self, name: str, group: str | None) -> Folder:
@@ -202,21 +202,6 @@ def check_name(name: str) -> None:
             f"A collection cannot be named {name!r}. Use 1 to {_NAME_CHARS} printable characters; "
             "`vs_` at the front is kept for ids of existing collections."
         )
-
-
-@contextmanager
-def _writing(folder: Folder, name: str) -> Iterator[None]:
-    lock = FileLock(folder.path / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise CollectionBusy(
-            f"Another ingest is running on collection {name!r}. Wait until it has ended, or end it."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _other_model(last: CollectionInfo, embedding: EmbeddingInfo) -> CorpusError:

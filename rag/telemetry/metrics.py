@@ -106,6 +106,12 @@ class Metrics:
             registry=registry,
         )
 
+        self.storage_synced = Gauge(
+            "rag_storage_synced_timestamp_seconds",
+            "When collections and shared storage were last found or made the same; 0: never.",
+            registry=registry,
+        )
+
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest import scan as scan_module
+from ingest import local as local_module
 from ingest.scan import Scan, scan
 from rag.errors import ConfigError
 
@@ -123,7 +123,7 @@ def test_known_documents_of_a_folder_that_cannot_be_listed_are_kept(
             raise PermissionError(13, "Permission denied")
         return listing(path)
 
-    monkeypatch.setattr(scan_module.os, "scandir", refuse)
+    monkeypatch.setattr(local_module.os, "scandir", refuse)
     result = look(tmp_path)
     assert [path for _, path in found(result)] == ["open/a.md"]
     assert [each.path for each in result.failed] == ["closed/"]

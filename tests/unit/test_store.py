@@ -324,14 +324,14 @@ def dying(honest):
             os.kill(os.getpid(), signal.SIGKILL)
         return honest(*args, **keywords)
     return wrapped
-steps = ((d, "write_index"), (d, "write_manifest"), (layout.Folder, "set_current"), (d.Draft, "_remove_leftovers"))
+steps = ((d, "write_index"), (d, "write_manifest"), (layout.Folder, "set_current"), (layout.Folder, "remove_old"))
 for module, name in steps:
     honest = getattr(module, name)
     wrapped = dying(honest)
     wrapped.name = name
     setattr(module, name, wrapped)
 store = Store(Path(sys.argv[1]))
-if step == "_remove_leftovers":
+if step == "remove_old":
     step = "later"
 with store.draft("default", t.EMBEDDING) as draft:
     t.put(draft, "b.md", "new", row=1)
@@ -342,7 +342,7 @@ with store.draft("default", t.EMBEDDING) as draft:
 
 @pytest.mark.parametrize(
     ("step", "published"),
-    [("write_index", 1), ("write_manifest", 1), ("set_current", 1), ("_remove_leftovers", 2)],
+    [("write_index", 1), ("write_manifest", 1), ("set_current", 1), ("remove_old", 2)],
 )
 def test_a_writer_killed_at_any_step_leaves_a_whole_generation(
     store: Store, tmp_path: Path, step: str, published: int
