@@ -55,14 +55,24 @@ class FakeEngine:
         """What it was told to say of itself."""
         return self._info
 
+    async def check(self) -> None:
+        """Nothing: it is always well."""
+
     def learn(self, tokenizer: Tokenizer, defaults: Sampling) -> None:
         """Nothing to it: what it says is text from the start."""
 
     async def stream(
-        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str, report: bool = False
+        self,
+        token_ids: Tokens,
+        sampling: Sampling,
+        *,
+        salt: str,
+        request_id: str,
+        session: str | None = None,
+        report: bool = False,
     ) -> AsyncGenerator[Delta, None]:
         """Pieces of the reply. It publishes nothing, so it has nothing to report."""
-        del request_id, report
+        del request_id, session, report
         self.salts.append(salt)
         self.prompts.append(token_ids)
         self.samplings.append(sampling)

@@ -10,7 +10,7 @@ from rag.plan.pace import Pace, fit_pace
 from rag.plan.prefix import Limits, Prefix, PrefixSet, choose_topics, make_prefix, make_prefix_set
 from rag.plan.question import Choice, EngineView, Opening, plan_question
 from rag.plan.relevance import relevant
-from rag.plan.route import Candidate, Route, Why, homes, route
+from rag.plan.route import Candidate, Route, Why, has_room, homes, n_homes, route
 from rag.plan.sequences import Sequences
 from rag.plan.topics import Topic, Vectors
 from rag.plan.turns import Passage, Plan, PlannedTurn, plan_turn
@@ -41,15 +41,17 @@ __all__ = [
     "Stored",
     "Topic",
     "Turn",
-    "Why",
     "Vectors",
+    "Why",
     "block_chain",
     "choose_topics",
     "fit_pace",
+    "has_room",
     "homes",
     "make_prefix",
     "make_prefix_set",
     "n_earlier_turns",
+    "n_homes",
     "plan_conversation",
     "plan_question",
     "plan_turn",

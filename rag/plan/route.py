@@ -12,7 +12,7 @@ from enum import StrEnum
 _SLACK, _CHANCE = 0.25, 3.0
 # Times that tokens count which another engine holds. Twice pays for the place that they take once more; the rest is for
 # the requests after this one, which find them in one place only.
-# Source: `rag bench routing` over the chats of a trace, 4 engines, 2026-11: 0.91 of one engine's hits with 4, 0.94 with 8.
+# Source: `rag bench routing`, 4 engines, 2026-11: 0.91 of one engine's hits with 4, 0.94 with 8.
 _TWICE_COMPUTED = 8
 _NEARLY = 1.05  # of the least cost: what costs less than that costs the same
 
@@ -81,10 +81,20 @@ def _why(chosen: int, home: int, candidates: Sequence[Candidate], least_new_ms: 
     return Why.HOME if chosen == home else Why.SPILLED
 
 
+def has_room(n_running: int, all_running: Sequence[int]) -> bool:
+    """Whether an engine may take one more request. all_running: those of every engine, its own included."""
+    return n_running < _share(1 + sum(all_running), len(all_running), _CHANCE)
+
+
 def _share(n_requests: int, n_engines: int, chance: float) -> int:
     """Requests that one engine may have when there are so many in all. Some engine always has fewer."""
     mean = n_requests / n_engines
     return math.ceil((1 + _SLACK) * mean + chance * math.sqrt(mean))
+
+
+def n_homes(share: float, n_engines: int) -> int:
+    """How many engines it takes for a prefix that such a share of all questions asks for, with none above its own."""
+    return min(max(math.ceil(share * n_engines / (1 + _SLACK)), 1), n_engines)
 
 
 def homes(key: str, names: Sequence[str]) -> list[int]:
