@@ -107,7 +107,7 @@ class Warmer:
     def _tasks(
         self, generation: Generation, slots: Sequence[Slot], names: Sequence[str], *, waits: bool
     ) -> Iterator[_Task]:
-        """What `slots` should compute, most wanted first. names: of all engines that prefixes have a home on. Blocks."""
+        """What `slots` should compute, most wanted first. names: of engines that are homes. Blocks."""
         rooms = self._rooms
         shared = rooms.prefixes.of(generation)
         groups = rooms.groups.seen(generation.info.id, generation.info.group)

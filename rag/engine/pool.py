@@ -47,12 +47,12 @@ class EnginePool:
         waiting = set(firsts.values())
         while waiting and not (self.ready() and all(firsts[slot].done() for slot in self.slots if not slot.local)):
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for first in waiting:
-            first.add_done_callback(asyncio.Future.exception)  # the watch has logged it
         errors = [error for first in firsts.values() if first.done() and (error := first.exception())]
         for error in errors:
             if isinstance(error, ConfigError) or not self.ready():
                 raise error
+        for first in firsts.values():
+            first.add_done_callback(_said)
         assert self._info  # noqa: S101 - one is ready
         return self._info
 
@@ -249,6 +249,12 @@ class EnginePool:
             raise
         finally:
             await deltas.aclose()
+
+
+def _said(first: asyncio.Future[None]) -> None:
+    """Log why an engine is not there although the service runs."""
+    if not first.cancelled() and (error := first.exception()):
+        log.warning("engine_not_up", reason=str(error))
 
 
 def _compare(ticket: Ticket, held: Held, usage: Usage) -> None:

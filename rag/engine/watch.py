@@ -15,7 +15,7 @@ from rag.plan import Held
 from rag.settings import EngineSettings
 
 _FAULTS = 3  # failed requests in a row
-_UP_S = 120.0  # for the first questions to an engine, which take four seconds on an idle small CPU
+_UP_S = 120.0  # for the first requests to an engine; they take four seconds on an idle small CPU
 _WARM_S = 60.0
 _BACK_OFF_S, _LONGEST_BACK_OFF_S = 1.0, 60.0
 _STEADY_S = 60.0  # up for so long, and the next failure is the first one again
@@ -50,6 +50,7 @@ class Watch:
         self._slot = slot
         self._settings = settings
         self._pool = pool
+        self._up_s = _UP_S
         self._n_faults = 0
         self._alarm = asyncio.Event()
         self._alarm_reason = ""
@@ -97,8 +98,9 @@ class Watch:
                 await self._bring_up()
             except RagError as error:
                 slot.reason = str(error)
-                log.warning("engine_not_up", url=slot.engine.url, reason=slot.reason, retry_in_s=back_off_s)
-                if not first.done():
+                if first.done():
+                    log.warning("engine_not_up", url=slot.engine.url, reason=slot.reason, retry_in_s=back_off_s)
+                else:
                     first.set_exception(error)
             else:
                 if not first.done():
@@ -122,13 +124,17 @@ class Watch:
         if slot.local:
             slot.state = State.STARTING
             await slot.local.start()
+        started_s, limit_s = asyncio.get_running_loop().time(), self._up_s
         try:
-            async with asyncio.timeout(_UP_S):
+            async with asyncio.timeout(limit_s):
                 await self._get_to_know()
         except TimeoutError:
             raise EngineUnavailable(
-                f"The engine at {slot.engine.url} did not answer its first requests within {_UP_S:g} s. See its log."
+                f"The engine at {slot.engine.url} did not answer its first requests within {limit_s:.0f} s. "
+                "See its log."
             ) from None
+        took_s = asyncio.get_running_loop().time() - started_s
+        self._up_s = self._settings.probe_timeout_s + 3 * took_s
         slot.state = State.STARTING
         with suppress(TimeoutError):
             async with asyncio.timeout(_WARM_S):

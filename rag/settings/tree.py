@@ -88,7 +88,8 @@ class EngineSettings(Section):
     devices: tuple[str, ...] = Field(
         (),
         description="What each local engine runs on, one item an engine: GPUs such as 0 or 2,3 "
-        "(CUDA_VISIBLE_DEVICES), or cores of the CPU build such as 0-7 (VLLM_CPU_OMP_THREADS_BIND); empty: shared out evenly.",
+        "(CUDA_VISIBLE_DEVICES), or cores of the CPU build such as 0-7 (VLLM_CPU_OMP_THREADS_BIND); empty: "
+        "shared out evenly.",
     )
     port: int = Field(
         0,
