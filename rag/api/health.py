@@ -66,6 +66,7 @@ def _engine(slot: Slot, rooms: Rooms) -> Json:
         "model": rooms.engine.model,
         "state": slot.state.value,
         "reason": slot.reason or None,
+        "log": str(slot.local.log_file) if slot.local else None,
         "block_size": info.block_size if info else None,
         "kv_tokens": info.kv_tokens if info else None,
         "restarts": slot.local.restarts if slot.local else 0,
