@@ -39,6 +39,7 @@ class FakeEngine:
         """Set what it says, how fast, and whether it breaks."""
         self.url = "fake://engine"
         self.salts: list[str] = []
+        self.sessions: list[str | None] = []
         self.prompts: list[Tokens] = []
         self.samplings: list[Sampling] = []
         self.n_cancelled = 0
@@ -72,7 +73,8 @@ class FakeEngine:
         report: bool = False,
     ) -> AsyncGenerator[Delta, None]:
         """Pieces of the reply. It publishes nothing, so it has nothing to report."""
-        del request_id, session, report
+        del request_id, report
+        self.sessions.append(session)
         self.salts.append(salt)
         self.prompts.append(token_ids)
         self.samplings.append(sampling)

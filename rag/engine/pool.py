@@ -13,13 +13,14 @@ from rag.engine.slot import Slot
 from rag.engine.ticket import Ticket, make_ticket
 from rag.engine.watch import Watch
 from rag.errors import ConfigError, EngineError, EngineUnavailable
-from rag.plan import Candidate, Held, block_chain, has_room, route
+from rag.plan import Candidate, Held, Pace, block_chain, has_room, route
 from rag.settings import EngineSettings
 from rag.types import Delta, Prompt, Sampling, Usage
 
 log = structlog.get_logger()
 
 _WAITS = 1.5  # times what the requests before should take
+_ALIKE = 1.5  # times as slow as another one, and it may be of the same kind
 
 
 class EnginePool:
@@ -174,6 +175,17 @@ class EnginePool:
                 f"The engines serve different models, {known.model!r} and {info.model!r}. Name engines of one."
             )
 
+    def measured(self, slot: Slot) -> None:
+        """Give engines that are about as fast as this one the pace of the fastest of them.
+
+        Of equal ones some were busy with something else while they were measured. New prefixes would all go to the
+        one that was not.
+        """
+        alike = [slot, *(each for each in self.ready(but=slot) if _is_alike(each.pace, slot.pace))]
+        fastest = min((each.pace for each in alike), key=lambda pace: pace.new_ms)
+        for each in alike:
+            each.pace = fastest
+
     async def warm(self, slot: Slot) -> None:
         """Compute what is shared on an engine before it gets requests, if others answer them meanwhile."""
         if self.warmer and self.ready(but=slot):
@@ -249,6 +261,10 @@ class EnginePool:
             raise
         finally:
             await deltas.aclose()
+
+
+def _is_alike(one: Pace, other: Pace) -> bool:
+    return max(one.new_ms, other.new_ms) <= _ALIKE * min(one.new_ms, other.new_ms)
 
 
 def _said(first: asyncio.Future[None]) -> None:

@@ -72,6 +72,7 @@ class Slot:
         return Candidate(
             name=self.name,
             work_ms=self.pace.first_token_ms(n_new, n_cached) if work_ms is None else work_ms,
+            n_new=n_new,
             new_ms=self.pace.computing_ms(n_new, n_cached),
             queue_ms=self.queue_ms,
             n_running=self.n_running,

@@ -29,6 +29,9 @@ class Watched(Protocol):
     def check_model(self, info: EngineInfo) -> None:
         """Refuse an engine that serves another model than the others (ConfigError)."""
 
+    def measured(self, slot: Slot) -> None:
+        """The pace of an engine was measured."""
+
     async def warm(self, slot: Slot) -> None:
         """Compute what is shared on an engine that can be asked, and is not yet."""
 
@@ -152,6 +155,7 @@ class Watch:
             slot.reuse = await probe_reuse(slot.engine, info)
             if slot.reuse is Reuse.ON:
                 slot.pace = await measure_pace(slot.engine, info)
+                self._pool.measured(slot)
         except EngineError as error:
             raise EngineUnavailable(f"The engine at {slot.engine.url} fails its first request: {error}") from None
         log.info(

@@ -14,7 +14,7 @@ _SLACK, _CHANCE = 0.25, 3.0
 # the requests after this one, which find them in one place only.
 # Source: `rag bench routing`, 4 engines, 2026-11: 0.91 of one engine's hits with 4, 0.94 with 8.
 _TWICE_COMPUTED = 8
-_NEARLY = 1.05  # of the least cost: what costs less than that costs the same
+_NEARLY = 1.1  # of the least cost: what costs less than that costs the same
 
 
 class Why(StrEnum):
@@ -32,7 +32,8 @@ class Candidate:
 
     name: str  # the same in every service, and after every restart
     work_ms: float  # to the first token, if the engine were idle
-    new_ms: float  # of these, what it takes to compute the tokens that the engine does not hold
+    n_new: int  # tokens that the engine does not hold
+    new_ms: float  # of its work, what computing these takes
     queue_ms: float  # what stands before it
     n_running: int  # requests that the engine has at present
 
@@ -61,22 +62,22 @@ def route(key: str, candidates: Sequence[Candidate]) -> Route:
     order = homes(key, [candidate.name for candidate in candidates])
     n_requests = 1 + sum(candidate.n_running for candidate in candidates)
     most, even = (_share(n_requests, len(candidates), chance) for chance in (_CHANCE, 0.0))
-    least_new_ms = min(candidate.new_ms for candidate in candidates)
+    least_new = min(candidate.n_new for candidate in candidates)
     costs = {
-        index: each.queue_ms + each.work_ms + _TWICE_COMPUTED * (each.new_ms - least_new_ms)
+        index: each.queue_ms + each.work_ms + _TWICE_COMPUTED * each.new_ms * (1 - least_new / max(each.n_new, 1))
         for index, each in enumerate(candidates)
         if each.n_running < most
     }
     limit = _NEARLY * min(costs.values())
     equal = [index for index in order if costs.get(index, math.inf) <= limit]
     chosen = next((index for index in equal if candidates[index].n_running < even), equal[0])
-    return Route(chosen, _why(chosen, order[0], candidates, least_new_ms))
+    return Route(chosen, _why(chosen, order[0], candidates, least_new))
 
 
-def _why(chosen: int, home: int, candidates: Sequence[Candidate], least_new_ms: float) -> Why:
-    if candidates[chosen].new_ms > least_new_ms:
+def _why(chosen: int, home: int, candidates: Sequence[Candidate], least_new: int) -> Why:
+    if candidates[chosen].n_new > least_new:
         return Why.SPILLED
-    if any(candidate.new_ms > least_new_ms for candidate in candidates):
+    if any(candidate.n_new > least_new for candidate in candidates):
         return Why.HELD
     return Why.HOME if chosen == home else Why.SPILLED
 

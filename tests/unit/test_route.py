@@ -22,7 +22,8 @@ MS = st.floats(0, 5000)
 def engines(most: int = 8) -> st.SearchStrategy[list[Candidate]]:
     one = st.builds(
         lambda number, fixed, new, queue, running: Candidate(
-            name=f"engine-{number}", work_ms=fixed + new, new_ms=new, queue_ms=queue, n_running=running
+            name=f"engine-{number}", work_ms=fixed + new, n_new=round(new * 50), new_ms=new, queue_ms=queue,
+            n_running=running,
         ),
         st.integers(0, 1000), MS, MS, MS, st.integers(0, 200),
     )  # fmt: skip
@@ -31,7 +32,12 @@ def engines(most: int = 8) -> st.SearchStrategy[list[Candidate]]:
 
 def idle(number: int, *, new_ms: float = 40.0, queue_ms: float = 0.0, n_running: int = 0) -> Candidate:
     return Candidate(
-        name=f"engine-{number}", work_ms=10 + new_ms, new_ms=new_ms, queue_ms=queue_ms, n_running=n_running
+        name=f"engine-{number}",
+        work_ms=10 + new_ms,
+        n_new=round(new_ms * 50),
+        new_ms=new_ms,
+        queue_ms=queue_ms,
+        n_running=n_running,
     )
 
 
@@ -56,8 +62,8 @@ def test_what_holds_more_and_has_less_to_do_is_never_passed_over_for_less(
     """No other engine is better in every way by more than what counts as equal."""
     chosen = candidates[route(key, candidates).index]
     for other in candidates:
-        is_better = other.new_ms < chosen.new_ms and other.n_running <= chosen.n_running
-        assert not (is_better and 1.1 * (other.queue_ms + other.work_ms) < chosen.queue_ms + chosen.work_ms)
+        is_better = other.n_new < chosen.n_new and other.n_running <= chosen.n_running
+        assert not (is_better and 1.2 * (other.queue_ms + other.work_ms) < chosen.queue_ms + chosen.work_ms)
 
 
 @given(st.text(), st.integers(2, 8))

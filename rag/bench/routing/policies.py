@@ -34,6 +34,7 @@ def _candidate(arrival: Arrival, view: View) -> Candidate:
     return Candidate(
         name=view.name,
         work_ms=PACE.first_token_ms(n_new, view.n_cached),
+        n_new=n_new,
         new_ms=PACE.computing_ms(n_new, view.n_cached),
         queue_ms=view.queue_ms,
         n_running=view.n_running,
