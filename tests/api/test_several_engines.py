@@ -54,11 +54,15 @@ def two(start_service, sample_data_dir: Path, tiny_format: Path) -> Two:
     """Starts a service over two engines: its URL, and them."""
 
     @contextmanager
-    def start(*, warm: bool = False, **engine: object) -> Iterator[tuple[str, list[Mortal]]]:
+    def start(
+        *, warm: bool = False, topic_tokens: int | None = None, **engine: object
+    ) -> Iterator[tuple[str, list[Mortal]]]:
         info = EngineInfo(model="tiny", source=str(tiny_format), window_tokens=8192, block_size=16, kv_tokens=200_000)
         fakes = [Mortal(number, info, **engine) for number in range(2)]
         urls = [fake.url for fake in fakes]
         own = {"data_dir": sample_data_dir, "engine": {"urls": urls, "probe_s": 0.1}, "cache": {"warm": warm}}
+        if topic_tokens:
+            own["prompt"] = {"shared_prefix_tokens": 0, "topic_tokens": topic_tokens}
         settings = load(own).settings
         pool = EnginePool([Slot(engine=fake) for fake in fakes], settings.engine)
         with start_service(settings, pool=pool, encoder=FakeEncoder()) as url:
@@ -133,7 +137,7 @@ def test_an_engine_that_dies_costs_nothing_but_the_streams_it_had(two: Two) -> N
         with OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
             messages = [{"role": "user", "content": "What does it cost?"}]
             stream = client.chat.completions.create(model="tiny", messages=messages, stream=True)
-            with pytest.raises(APIError, match="is dead|was taken out"):
+            with pytest.raises(APIError, match=r"is dead|was taken out"):
                 list(stream)
         home.die_after = None
         with ThreadPoolExecutor(8) as clients:
@@ -162,6 +166,16 @@ def test_an_engine_is_warm_before_it_is_asked_again(two: Two) -> None:
         first.is_dead = True
         until(lambda: engines(url)[first.url]["state"] == "down")
         assert ask(url, "Who repairs it?")["reuse"]["cached_tokens"] > 1500
+
+
+def test_a_prefix_is_computed_ahead_where_it_is_at_home(two: Two) -> None:
+    with two(topic_tokens=300) as (url, fakes):
+        assert httpx2.post(f"{url}/warm", json={}, timeout=60).json()["warmed"][0]["prefixes"] > 3
+        # The last step of each prefix is the whole of it; steps before are its beginnings.
+        first, second = (set(user_prompts(fake)) for fake in fakes)
+        assert first
+        assert second
+        assert not first & second
 
 
 def test_without_any_engine_it_says_so_and_when_to_come_back(two: Two) -> None:
