@@ -8,14 +8,15 @@ from contextlib import aclosing, asynccontextmanager, suppress
 import structlog
 from tokenizers import Tokenizer
 
+from rag.engine.attempt import attempt
 from rag.engine.base import EngineInfo
 from rag.engine.slot import Slot
 from rag.engine.ticket import Ticket, make_ticket
 from rag.engine.watch import Watch
 from rag.errors import ConfigError, EngineError, EngineUnavailable
-from rag.plan import Candidate, Held, Pace, block_chain, has_room, route
+from rag.plan import Candidate, Pace, has_room, route
 from rag.settings import EngineSettings
-from rag.types import Delta, Prompt, Sampling, Usage
+from rag.types import Delta, Prompt, Sampling
 
 log = structlog.get_logger()
 
@@ -133,7 +134,7 @@ class EnginePool:
             ticket.leave()
 
     async def stream(self, ticket: Ticket, sampling: Sampling, *, request_id: str) -> AsyncGenerator[Delta, None]:
-        """The engine's answers, within the block of `ticket`. What it computes on the way is noted as held.
+        """The engine's answers, within the block of `ticket`.
 
         An engine that fails before it has said anything leaves the request to another one, once.
 
@@ -144,7 +145,7 @@ class EnginePool:
         while True:
             slot, watch = ticket.slot, self._watches[ticket.slot]
             try:
-                async with aclosing(self._attempt(ticket, sampling, request_id)) as deltas:
+                async with aclosing(attempt(ticket, sampling, request_id)) as deltas:
                     async for delta in deltas:
                         has_spoken = True
                         yield delta
@@ -229,39 +230,6 @@ class EnginePool:
             return True
         return False
 
-    async def _attempt(self, ticket: Ticket, sampling: Sampling, request_id: str) -> AsyncGenerator[Delta, None]:
-        slot, prompt, flight = ticket.slot, ticket.prompt, ticket.flight
-        held = slot.held  # a restart puts another in its place
-        answers = [list(prompt.token_ids) for _ in range(sampling.n)]
-        deltas = slot.engine.stream(
-            prompt.token_ids,
-            sampling,
-            salt=ticket.salt,
-            request_id=request_id,
-            session=ticket.session,
-            report=held.must_report(ticket.chain),
-        )
-        try:
-            while (delta := await slot.pulse.next(deltas)) is not None:
-                if not flight.landed.is_set():
-                    held.admit(ticket.chain)
-                    slot.flights.land(flight)
-                answers[delta.choice] += delta.token_ids
-                if delta.usage:
-                    _compare(ticket, held, delta.usage)
-                yield delta
-            # The last token was sampled but never run through the model: its keys and values do not exist.
-            for token_ids in answers:
-                held.admit(block_chain(token_ids[:-1], ticket.info.block_size, ticket.salt))
-        except EngineUnavailable:
-            # A local engine is watched by its process, one that publishes says itself when it began anew; of any
-            # other this is the only sign.
-            if slot.local is None and not held.is_live:
-                held.clear()
-            raise
-        finally:
-            await deltas.aclose()
-
 
 def _is_alike(one: Pace, other: Pace) -> bool:
     return max(one.new_ms, other.new_ms) <= _ALIKE * min(one.new_ms, other.new_ms)
@@ -271,23 +239,3 @@ def _said(first: asyncio.Future[None]) -> None:
     """Log why an engine is not there although the service runs."""
     if not first.cancelled() and (error := first.exception()):
         log.warning("engine_not_up", reason=str(error))
-
-
-def _compare(ticket: Ticket, held: Held, usage: Usage) -> None:
-    """Hold what was predicted against what the engine reports of a request."""
-    if usage.cached_tokens is None:
-        return
-    block_size, predicted_tokens = ticket.info.block_size, ticket.predicted_cached_tokens
-    held.observe(ticket.chain, usage.cached_tokens // block_size, n_predicted_blocks=predicted_tokens // block_size)
-    accuracy = ticket.slot.accuracy
-    if accuracy.add(
-        prompt_tokens=usage.prompt_tokens, predicted_tokens=predicted_tokens, cached_tokens=usage.cached_tokens
-    ):
-        log.warning(
-            "prediction_off",
-            url=ticket.slot.engine.url,
-            error=round(accuracy.error or 0.0, 3),
-            mirror=held.state.value,
-            n_blocks=len(held),
-            n_gaps=ticket.slot.events.n_gaps if ticket.slot.events else 0,
-        )
