@@ -29,6 +29,7 @@ class Composed:
 
     prompt: Prompt
     slot: Slot | None = None  # the engine that it was planned for; None: any
+    key: str = ""  # of the prefix that it shares with others; empty: whatever it begins with
     history: History = History.NONE
     application: Steadiness = Steadiness.STEADY
     why_cold: str = "cold"  # the reason, should the engine not hold what others share
@@ -155,6 +156,7 @@ def compose(
     return Composed(
         prompt=prompt,
         slot=slot,
+        key=used.version if used else _first_shown(plan),
         history=before.history,
         application=application,
         why_cold=why_cold,
@@ -172,13 +174,13 @@ def _first_turn(
     generation: Generation,
     rooms: Rooms,
 ) -> tuple[Slot, int, Choice]:
-    """What the first question gets, at the engine that should answer soonest, with that one's block size.
+    """What the first question gets, at the engine that should take it, with that one's block size.
 
     Raises:
         EngineUnavailable: no engine is ready.
     """
     shared = rooms.prefixes.of(generation)
-    views = [(slot, view) for slot in rooms.pool.slots if (view := slot.view())]
+    views = [(slot, view) for slot in rooms.pool.ready() if (view := slot.view())]
     if not views:
         raise EngineUnavailable("The engine went away before it was asked. Try again, and see `rag status`.")
     choices = [
@@ -198,7 +200,17 @@ def _first_turn(
         )
         for slot, view in views
     ]
-    return min(choices, key=lambda found: found[0].queue_ms + found[2].expected_ms)
+    home = shared.best([hit.chunk for hit in rooms.planner.kept(hits)])
+    key = home.version if home else hits[0].chunk.id if hits else ""
+    candidates = [
+        slot.candidate(n_new=choice.n_new, n_cached=choice.n_cached, work_ms=choice.expected_ms)
+        for slot, _, choice in choices
+    ]
+    return choices[rooms.pool.choose(key, [slot for slot, _ in views], candidates)]
+
+
+def _first_shown(plan: Plan) -> str:
+    return next((chunk.id for turn in plan.turns for chunk in turn.chunks), "")
 
 
 def _chunks(before: Recalled, hits: Sequence[Sequence[Hit]]) -> list[Chunk]:

@@ -17,6 +17,7 @@
     │  └─ StorageUnavailable 503                  shared storage refuses or does not answer
     ├─ EngineError          502, exit 3
     │  ├─ EngineUnavailable 503                   starting, down or unreachable; has retry_after_s
+    │  │  └─ EngineBusy     503                   up, and takes no more for the moment
     │  └─ EngineTimeout     504
     └─ ConfigError          exit 2                wrong usage or configuration; never reaches HTTP
 
@@ -158,6 +159,10 @@ class EngineUnavailable(EngineError):
         """Keep the whole seconds after which a retry makes sense."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class EngineBusy(EngineUnavailable):
+    """The engine is up and takes no more requests for the moment."""
 
 
 class EngineTimeout(EngineError):

@@ -59,7 +59,9 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             judge = rooms.abstention.spare(rooms.checking.judge(composed.prompt.shown, generation).citations)
             answering = Answering(readers, judge, rooms.judges)
             async with (
-                rooms.pool.ticket(composed.prompt, salt, wait_s=clock.wait_s(), slot=composed.slot) as ticket,
+                rooms.pool.ticket(
+                    composed.prompt, salt, wait_s=clock.wait_s(), key=composed.key, slot=composed.slot
+                ) as ticket,
                 aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas,
                 aclosing(answering.events(deltas, found)) as events,
             ):

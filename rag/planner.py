@@ -104,7 +104,7 @@ class Planner:
         """Whether an engine holds a prefix, as far as is known."""
         with self._lock:
             known = self._openings.get((prefix.version, engine.block_size, salt))
-        return known is not None and (not known[1] or engine.held.holds(known[1][-1]))
+        return known is not None and (not known[1] or engine.holds(known[1][-1]))
 
     def computes(self, prefix: Prefix, token_ids: Tokens, *, salt: str, block_size: int) -> None:
         """Remember an opening that an engine is about to compute."""
@@ -127,8 +127,8 @@ class Planner:
         if prefix and not is_known:  # never sent: nothing of it but the system text can be held
             n_tokens += prefix.n_tokens
         # Roots live longest, so with the last block all are held.
-        is_held = bool(chain) and engine.held.holds(chain[-1])
-        n_blocks = len(chain) if is_held else engine.held.match(chain)
+        is_held = bool(chain) and engine.holds(chain[-1])
+        n_blocks = len(chain) if is_held else engine.match(chain)
         return Opening(
             prefix=prefix,
             root=_root(salt, version, stem),

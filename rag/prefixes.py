@@ -74,6 +74,13 @@ class Prefixes:
         """Nothing; the tokens of a generation are stored, so that no question waits for them."""
         self._passages.fill(generation)
 
+    def share(self, shared: PrefixSet, number: int) -> float:
+        """The share of all questions that ask for a prefix. Before anything is asked, one counts like the other."""
+        with self._lock:
+            newest = {key[0]: each for key, each in self._sets.items()}.values()
+        n_all = sum(each.demand.n_questions + len(each.prefixes) for each in newest)
+        return (shared.demand.n_asked(number) + 1) / max(n_all, 1)
+
     def close(self) -> None:
         """Wait for the set that is being made."""
         self._maker.shutdown(cancel_futures=True)

@@ -17,7 +17,7 @@ from rag.checking import Checking
 from rag.embed import Batcher, Encoder
 from rag.embed.borrowed import BorrowedEncoder
 from rag.embed.load import load_encoder
-from rag.engine import EngineInfo, EnginePool, LocalEngine, is_cpu_build, local_slot, running_slots
+from rag.engine import EngineInfo, EnginePool, LocalEngine, check_devices, is_cpu_build, local_slot, running_slots
 from rag.errors import NotFound
 from rag.groups import Groups
 from rag.indexing import Indexer, Indexing
@@ -236,14 +236,14 @@ def _encoder_threads(engines: EnginePool) -> int | None:
 
 
 def make_pool(settings: Settings) -> EnginePool:
-    """The engines that the settings name: running ones, or one of our own that is yet to start."""
+    """The engines that the settings name: running ones, or some of our own that are yet to start."""
     engine = settings.engine
     if engine.urls:
-        return EnginePool(running_slots(engine))
-    local = LocalEngine(
-        engine, source=chat_model_source(engine.model, settings.data_dir), run_dir=settings.data_dir / "run"
-    )
-    return EnginePool([local_slot(local)])
+        return EnginePool(running_slots(engine), engine)
+    check_devices(engine)
+    source, run_dir = chat_model_source(engine.model, settings.data_dir), settings.data_dir / "run"
+    locals_ = [LocalEngine(engine, source=source, run_dir=run_dir, number=number) for number in range(engine.count)]
+    return EnginePool([local_slot(local) for local in locals_], engine)
 
 
 def prefix_limits(settings: Settings, engine: EngineInfo | None) -> Limits:

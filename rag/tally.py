@@ -30,6 +30,10 @@ class Tally:
         if reuse.miss_reason:
             sums.misses[reuse.miss_reason] += 1
 
+    def n_answers(self, collection: str) -> int:
+        """Answers from a collection."""
+        return self._sums.get(collection, _Sums()).n_answers
+
     def facts(self, collection: str) -> dict[str, object]:
         """The sums of a collection, its misses by reason, most frequent first."""
         sums = self._sums.get(collection, _Sums())

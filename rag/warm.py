@@ -1,15 +1,15 @@
 """Shared prefixes computed ahead of their first user: after a start, an ingest, an engine's restart or a clear."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 
 import structlog
 
 from rag.engine import Slot
-from rag.errors import RagError
-from rag.plan import EngineView, Prefix
+from rag.errors import CorpusError, NotFound, RagError
+from rag.plan import EngineView, Prefix, PrefixSet, homes, n_homes
 from rag.rooms import Rooms, cache_salt
 from rag.store import Generation
 from rag.types import CollectionId, Prompt, Sampling, Segment, Tokens
@@ -44,7 +44,10 @@ class _Task:
 
 
 class Warmer:
-    """Keeps the most wanted prefixes in every engine, within the setting cache.prefix_share."""
+    """Keeps the most wanted prefixes in the engines, within the setting cache.prefix_share.
+
+    Each is computed where it is at home; one that more is asked of than one engine does, where its next homes are, too.
+    """
 
     def __init__(self, rooms: Rooms) -> None:
         """Nothing is computed yet."""
@@ -65,6 +68,20 @@ class Warmer:
                 log.info("warming_put_off", reason=str(error))
             await asyncio.sleep(_REST_S)
 
+    async def prepare(self, slot: Slot) -> None:
+        """Compute on one engine, which is not asked yet, what it should hold, for the most asked collections first.
+
+        Raises:
+            EngineUnavailable: it went away.
+        """
+        rooms = self._rooms
+        infos = await rooms.blocking(rooms.store.collections)
+        for info in sorted(infos, key=lambda info: rooms.tally.n_answers(info.name), reverse=True):
+            with suppress(CorpusError, NotFound), rooms.store.pin(info.id) as generation:  # deleted since, or damaged
+                names = [each.name for each in rooms.pool.slots if each.is_ready or each is slot]
+                for task in await rooms.blocking(list, self._tasks(generation, [slot], names, waits=False)):
+                    await self._compute(task, waits=False)
+
     async def warm(self, collection: str, *, waits: bool = False) -> Warmed:
         """Compute the prefixes of a collection that fit the share and are not held, for every group that asks.
 
@@ -77,7 +94,9 @@ class Warmer:
         rooms = self._rooms
         computed = 0
         with rooms.store.pin(collection) as generation:
-            tasks = await rooms.blocking(list, self._tasks(generation, waits=waits))
+            slots = rooms.pool.ready()
+            names = [slot.name for slot in slots]
+            tasks = await rooms.blocking(list, self._tasks(generation, slots, names, waits=waits))
             for task in tasks:
                 computed += await self._compute(task, waits=waits)
         warmed = Warmed(collection=generation.info.name, prefixes=len(tasks), computed_tokens=computed)
@@ -85,24 +104,37 @@ class Warmer:
             log.info("warmed", **asdict(warmed))
         return warmed
 
-    def _tasks(self, generation: Generation, *, waits: bool) -> Iterator[_Task]:
-        """What should be computed, most wanted first. Blocks."""
+    def _tasks(
+        self, generation: Generation, slots: Sequence[Slot], names: Sequence[str], *, waits: bool
+    ) -> Iterator[_Task]:
+        """What `slots` should compute, most wanted first. names: of engines that are homes. Blocks."""
         rooms = self._rooms
         shared = rooms.prefixes.of(generation)
         groups = rooms.groups.seen(generation.info.id, generation.info.group)
+        wanted = [(number, self._homes(shared, number, names)) for number in shared.demand.ranked()]
         for group in groups:
             salt = cache_salt(group, generation, rooms)
-            for slot in rooms.pool.slots:
+            for slot in slots:
                 view = slot.view()
                 if view is None:
                     continue
-                for number in shared.most_wanted(self._budget(slot) / len(groups)):
+                budget = self._budget(slot) / len(groups)
+                for number in (number for number, at_home in wanted if slot.name in at_home):
                     prefix = shared.prefixes[number]
+                    budget -= prefix.n_tokens
+                    if budget < 0:
+                        break
                     if rooms.planner.holds(prefix, view, salt=salt):
                         continue
                     if waits and not self._is_worth(slot, view, salt, prefix, shared.demand.n_asked(number)):
                         continue
                     yield _Task(slot=slot, block_size=view.block_size, prefix=prefix, salt=salt)
+
+    def _homes(self, shared: PrefixSet, number: int, names: Sequence[str]) -> set[str]:
+        """The engines that should hold a prefix."""
+        share = self._rooms.prefixes.share(shared, number)
+        order = homes(shared.prefixes[number].version, names)
+        return {names[index] for index in order[: n_homes(share, len(names))]}
 
     def _budget(self, slot: Slot) -> float:
         share = self._rooms.settings.cache.prefix_share
@@ -111,7 +143,7 @@ class Warmer:
 
     def _is_worth(self, slot: Slot, view: EngineView, salt: str, prefix: Prefix, n_asked: int) -> bool:
         """Whether a prefix that is not held should be: not if it was evicted for want of room and hardly asked for."""
-        key = (slot.engine.url, salt, prefix.version)
+        key = (slot.name, salt, prefix.version)
         before = self._asked_when_warmed.get(key)
         kv_tokens = slot.info.kv_tokens if slot.info else None
         has_room = kv_tokens is None or len(view.held) * view.block_size + prefix.n_tokens < _FULL * kv_tokens
@@ -132,7 +164,7 @@ class Warmer:
                 await _until_idle(task.slot)
             segment = Segment(name="shared_prefix", n_tokens=end)
             prompt = Prompt(token_ids=whole[:end], segments=(segment,), shown=(), layout="")
-            async with rooms.pool.ticket(prompt, task.salt, wait_s=0.0, slot=task.slot) as ticket:
+            async with rooms.pool.ticket(prompt, task.salt, wait_s=0.0, slot=task.slot, is_fixed=True) as ticket:
                 async for delta in rooms.pool.stream(ticket, Sampling(max_tokens=1), request_id="warm"):
                     if delta.usage:
                         computed += end - (delta.usage.cached_tokens or 0)
@@ -146,10 +178,12 @@ class Warmer:
 async def warming(rooms: Rooms) -> AsyncIterator[Warmer]:
     """A warmer; it works by itself if the setting cache.warm says so."""
     warmer = Warmer(rooms)
+    rooms.pool.warmer = warmer.prepare if rooms.settings.cache.warm else None
     task = asyncio.create_task(warmer.run()) if rooms.settings.cache.warm else None
     try:
         yield warmer
     finally:
+        rooms.pool.warmer = None
         if task:
             task.cancel()
             with suppress(asyncio.CancelledError):

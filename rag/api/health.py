@@ -24,7 +24,7 @@ async def health() -> Json:
 async def ready(state: StateDep, caller: CallerDep) -> JSONResponse:
     """200 when an engine is ready, otherwise 503; to an administrator with all that is known."""
     rooms = state.rooms
-    is_ready = rooms is not None and any(slot.info for slot in rooms.pool.slots)
+    is_ready = rooms is not None and bool(rooms.pool.ready())
     status = "ready" if is_ready else "unavailable" if rooms else "starting"
     facts = await _facts(caller, rooms) if caller.may(Scope.ADMIN) else {}
     return JSONResponse({"status": status, **facts}, 200 if is_ready else 503)
@@ -48,7 +48,7 @@ async def metrics(rooms: RoomsDep) -> Response:
     """Prometheus' text format."""
     for slot in rooms.pool.slots:
         url = slot.engine.url
-        rooms.metrics.engine_up.labels(url).set(slot.info is not None)
+        rooms.metrics.engine_up.labels(url).set(slot.is_ready)
         rooms.metrics.engine_restarts.labels(url).set(slot.local.restarts if slot.local else 0)
         rooms.metrics.reuse_proven.labels(url).set(slot.reuse is Reuse.ON)
         rooms.metrics.mirror_live.labels(url).set(slot.held.is_live)
@@ -60,15 +60,19 @@ async def metrics(rooms: RoomsDep) -> Response:
 
 def _engine(slot: Slot, rooms: Rooms) -> Json:
     info = slot.info
-    down = "starting" if slot.local and slot.local.pid else "down"
     return {
         "url": slot.engine.url,
         "pid": slot.local.pid if slot.local else None,
         "model": rooms.engine.model,
-        "state": "ready" if info else down,
+        "state": slot.state.value,
+        "reason": slot.reason or None,
+        "log": str(slot.local.log_file) if slot.local else None,
         "block_size": info.block_size if info else None,
         "kv_tokens": info.kv_tokens if info else None,
         "restarts": slot.local.restarts if slot.local else 0,
+        "running": slot.n_running,
+        "queue_ms": round(slot.queue_ms, 1),
+        "routed": {why.value: count for why, count in sorted(slot.n_routed.items())},
         "reuse": slot.reuse.value,
         "mirror": slot.held.state.value,
         "prediction_error": slot.accuracy.error,

@@ -1,6 +1,6 @@
 """`rag status`: what runs and what is stored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,11 @@ def status(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson =
     if as_json:
         say_json(document)
         return
-    _show(document, {engine["url"]: engine.get("reuse", "unreported") for engine in facts.get("engines", ())})
+    engines = facts.get("engines", ())
+    reasons = [
+        f"{engine['url']} is {engine['state']}: {engine['reason']}" for engine in engines if engine.get("reason")
+    ]
+    _show(document, {engine["url"]: engine.get("reuse", "unreported") for engine in engines}, reasons)
     for collection in collections:
         for line in _reuse(collection):
             say(line)
@@ -108,7 +112,7 @@ def _described(store: "Store", ids: list[str], settings: "Settings") -> list[Jso
     return facts
 
 
-def _show(document: Json, reuse: Mapping[str, str]) -> None:
+def _show(document: Json, reuse: Mapping[str, str], reasons: Sequence[str]) -> None:
     service = document["service"]
     say(f"prefixrag {document['version']}, data in {document['data_dir']}")
     say(f"service: {service['state']} at {service['url']} (pid {service['pid']})" if service else "service: none runs")
@@ -117,6 +121,8 @@ def _show(document: Json, reuse: Mapping[str, str]) -> None:
             (*_ENGINE, "reuse"),
             [(*(engine[name] for name in _ENGINE), reuse[engine["url"]]) for engine in document["engines"]],
         )
+        for line in reasons:
+            say(line)
         for line in dict.fromkeys(map(_advice, reuse.values())):
             if line:
                 say(line)

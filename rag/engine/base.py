@@ -32,6 +32,13 @@ class Engine(Protocol):
             EngineUnavailable: it is not reachable or still starting.
         """
 
+    async def check(self) -> None:
+        """Nothing, if the engine says that it is well. It need not compute anything for that.
+
+        Raises:
+            EngineUnavailable: it says that it is not, or nothing at all.
+        """
+
     def learn(self, tokenizer: Tokenizer, defaults: Sampling) -> None:
         """Know the model: an engine may then leave it to this side to make the text of answers.
 
@@ -39,17 +46,26 @@ class Engine(Protocol):
         """
 
     def stream(
-        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str, report: bool = False
+        self,
+        token_ids: Tokens,
+        sampling: Sampling,
+        *,
+        salt: str,
+        request_id: str,
+        session: str | None = None,
+        report: bool = False,
     ) -> AsyncGenerator[Delta, None]:
         """Pieces of the answers as they are made, the last with `usage`. Closing the generator ends the request.
 
         The pieces of `sampling.n` choices come in any order among each other; the prompt is computed once.
 
         salt: keys and values are shared only among requests with the same one.
+        session: the same for prompts that share a prefix, for a balancer between here and several engines.
         report: an engine that publishes what it stores shall do so for the blocks that this request reuses, too.
 
         Raises:
             EngineUnavailable: not reachable, or it died before or while answering.
+            EngineBusy: it takes no more requests for the moment.
             EngineError: it refused the request, or what it sent cannot be read.
         """
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from rag.engine.devices import engine_device
 from rag.engine.events import EventAddresses
 from rag.errors import ConfigError
 from rag.settings import EngineSettings
@@ -92,21 +93,30 @@ def engine_command(
     return [*words, *settings.extra_args]
 
 
-def engine_environment(settings: EngineSettings, *, source: str, inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the engine's process: ours without our settings, no calls home, no hub for a local folder."""
+def engine_environment(
+    settings: EngineSettings, *, source: str, inherited: Mapping[str, str], number: int = 0
+) -> dict[str, str]:
+    """The environment of the engine's process: ours without our settings, no calls home, no hub for a local folder.
+
+    number: of the engine among those that are started; each gets devices of its own.
+    """
     environment = {name: value for name, value in inherited.items() if not name.startswith("RAG_")}
     environment |= {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
     if Path(source).is_dir():
         environment["HF_HUB_OFFLINE"] = "1"
-    if is_cpu_build():
+    is_cpu = is_cpu_build()
+    if is_cpu:
         environment["VLLM_CPU_KVCACHE_SPACE"] = f"{settings.kv_cache_gib or _CPU_KV_GIB}"
+    if device := engine_device(settings, number, is_cpu=is_cpu, inherited=inherited):
+        environment["VLLM_CPU_OMP_THREADS_BIND" if is_cpu else "CUDA_VISIBLE_DEVICES"] = device
     return environment
 
 
-def event_addresses(run_dir: Path) -> EventAddresses:
+def event_addresses(run_dir: Path, suffix: str = "") -> EventAddresses:
     """Where a local engine publishes: sockets in `run_dir`, or in a new folder if that path is too long."""
     # An ipc address is bound by vLLM and seen by this machine's user alone; a tcp one it would connect to.
     folder = run_dir.resolve()
-    if len(str(folder / "kv-events")) > _MAX_SOCKET_PATH:
+    if len(str(folder / f"kv-events{suffix}")) > _MAX_SOCKET_PATH:
         folder = Path(tempfile.mkdtemp(prefix="prefixrag-"))
-    return EventAddresses(events=f"ipc://{folder / 'kv-events'}", replay=f"ipc://{folder / 'kv-replay'}")
+    events, replay = (f"ipc://{folder / name}{suffix}" for name in ("kv-events", "kv-replay"))
+    return EventAddresses(events=events, replay=replay)

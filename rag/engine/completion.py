@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 
 from rag.engine.wire import REPORT_SESSION
-from rag.errors import EngineError, EngineUnavailable, InvalidRequest
+from rag.errors import EngineBusy, EngineError, InvalidRequest
 from rag.types import Delta, Logprob, Sampling, Tokens, Usage
 
 # Extra arguments that an engine does not know are ignored by it.
@@ -92,7 +92,7 @@ def refusal(url: str, status: int, body: bytes) -> Exception:
     if status == httpx2.codes.BAD_REQUEST:
         return InvalidRequest(f"The engine refuses the request: {message}", param=param)
     if status in (httpx2.codes.SERVICE_UNAVAILABLE, httpx2.codes.TOO_MANY_REQUESTS):
-        return EngineUnavailable(f"The engine at {url} is busy: {message}. Try again in a moment.", retry_after_s=1)
+        return EngineBusy(f"The engine at {url} is busy: {message}. Try again in a moment.", retry_after_s=1)
     return EngineError(f"The engine at {url} failed with status {status}: {message}. See its log.")
 
 

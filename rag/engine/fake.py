@@ -39,6 +39,7 @@ class FakeEngine:
         """Set what it says, how fast, and whether it breaks."""
         self.url = "fake://engine"
         self.salts: list[str] = []
+        self.sessions: list[str | None] = []
         self.prompts: list[Tokens] = []
         self.samplings: list[Sampling] = []
         self.n_cancelled = 0
@@ -55,14 +56,25 @@ class FakeEngine:
         """What it was told to say of itself."""
         return self._info
 
+    async def check(self) -> None:
+        """Nothing: it is always well."""
+
     def learn(self, tokenizer: Tokenizer, defaults: Sampling) -> None:
         """Nothing to it: what it says is text from the start."""
 
     async def stream(
-        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str, report: bool = False
+        self,
+        token_ids: Tokens,
+        sampling: Sampling,
+        *,
+        salt: str,
+        request_id: str,
+        session: str | None = None,
+        report: bool = False,
     ) -> AsyncGenerator[Delta, None]:
         """Pieces of the reply. It publishes nothing, so it has nothing to report."""
         del request_id, report
+        self.sessions.append(session)
         self.salts.append(salt)
         self.prompts.append(token_ids)
         self.samplings.append(sampling)

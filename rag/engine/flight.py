@@ -27,6 +27,10 @@ class Flights:
         self.n_tokens = 0  # of all flights
         self._by_block: dict[BlockName, Flight] = {}
 
+    def __contains__(self, name: object) -> bool:
+        """Whether a request is computing this block. Any thread may ask."""
+        return name in self._by_block
+
     def shared(self, missing: Sequence[BlockName]) -> Flight | None:
         """The flight that is worth waiting for by one that lacks these blocks, in order; None: there is none."""
         flight = self._by_block.get(missing[0]) if missing else None

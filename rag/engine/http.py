@@ -2,7 +2,8 @@
 
 import re
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
 
 import httpx2
 import structlog
@@ -57,12 +58,10 @@ class VllmEngine:
 
     async def info(self) -> EngineInfo:
         """Facts about the running engine."""
-        models = (await self._get("/v1/models")).json()["data"]
-        if not models:
-            raise EngineUnavailable(f"The engine at {self.url} serves no model. Start it with one.")
-        card = models[0]
+        card = _card(self.url, await self._get("/v1/models"))
         cache = _cache_config((await self._get("/metrics")).text)
-        block_size = int(cache.get("block_size", 16))
+        told = cache.get("block_size", "")
+        block_size = int(told) if told.isdigit() else 16
         n_blocks = cache.get("num_gpu_blocks", "")
         self._model = card["id"]
         self._takes_tokens = self._tokens_only
@@ -75,15 +74,26 @@ class VllmEngine:
             kv_tokens=int(n_blocks) * block_size if n_blocks.isdigit() else None,
         )
 
+    async def check(self) -> None:
+        """Nothing, if `/health` is well. What has no such route is taken for well as long as it answers."""
+        await self._get("/health", passes=httpx2.codes.NOT_FOUND)
+
     def learn(self, tokenizer: Tokenizer, defaults: Sampling) -> None:
         """Make the text of answers, and fill what requests leave open, where the engine does not."""
         self._tokenizer, self._defaults = tokenizer, defaults
 
     async def stream(
-        self, token_ids: Tokens, sampling: Sampling, *, salt: str, request_id: str, report: bool = False
+        self,
+        token_ids: Tokens,
+        sampling: Sampling,
+        *,
+        salt: str,
+        request_id: str,
+        session: str | None = None,
+        report: bool = False,
     ) -> AsyncGenerator[Delta, None]:
         """Pieces of the answer as they are made, the last with `usage`."""
-        headers = {"X-Request-Id": request_id}
+        headers = {"X-Request-Id": request_id} | ({"X-Session-ID": session} if session else {})
         detokenizer: Detokenizer | None = None
         if self._takes_tokens and can_generate(sampling):
             path = GENERATE
@@ -102,7 +112,7 @@ class VllmEngine:
                     if line.startswith("data: ") and line != "data: [DONE]":
                         delta = read_delta(self.url, line[6:], n_top=sampling.top_logprobs)
                         yield detokenizer.spoken(delta) if detokenizer else delta
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise self._unreachable(error) from None
 
     async def close(self) -> None:
@@ -122,12 +132,12 @@ class VllmEngine:
             return False
         return any(delta.token_ids for delta in deltas) and any(delta.usage for delta in deltas)
 
-    async def _get(self, path: str) -> httpx2.Response:
+    async def _get(self, path: str, *, passes: int = httpx2.codes.OK) -> httpx2.Response:
         try:
             response = await self._client.get(path, timeout=10.0)
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise self._unreachable(error) from None
-        if response.status_code != httpx2.codes.OK:
+        if response.status_code not in {httpx2.codes.OK, passes}:
             raise EngineUnavailable(
                 f"The engine at {self.url} answers {path} with status {response.status_code}. "
                 "Is it a vLLM server, and is its key (engine.api_key) right?"
@@ -138,6 +148,18 @@ class VllmEngine:
         return EngineUnavailable(
             f"The engine at {self.url} is not reachable ({type(error).__name__}). Check that it runs; see `rag status`."
         )
+
+
+def _card(url: str, response: httpx2.Response) -> Mapping[str, Any]:
+    """What the engine at `url` says of its model, with a name and a window."""
+    try:
+        card: dict[str, Any] = response.json()["data"][0]  # vLLM's JSON, read by key
+        card["id"], int(card["max_model_len"])
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise EngineUnavailable(
+            f"The engine at {url} names no model with a window: {response.text[:80]!r}. Is it a vLLM with a model?"
+        ) from None
+    return card
 
 
 def _check_url(url: str) -> None:

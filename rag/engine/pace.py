@@ -35,6 +35,6 @@ async def measure_pace(engine: Engine, info: EngineInfo) -> Pace:
 async def _first_token_ms(engine: Engine, token_ids: Tokens, salt: str) -> float:
     start = time.perf_counter()
     first_ms: float | None = None
-    async for _ in engine.stream(token_ids, Sampling(max_tokens=1), salt=salt, request_id=f"pace-{salt}"):
+    async for _ in engine.stream(token_ids, Sampling(max_tokens=1), salt=salt, request_id=f"pace-{salt}", session=salt):
         first_ms = first_ms or (time.perf_counter() - start) * 1000
     return first_ms or (time.perf_counter() - start) * 1000

@@ -35,7 +35,7 @@ async def probe_reuse(engine: Engine, info: EngineInfo) -> Reuse:
     cached: int | None = None
     for attempt in ("first", "second"):
         async for delta in engine.stream(
-            token_ids, Sampling(max_tokens=1), salt=salt, request_id=f"probe-{attempt}-{salt}"
+            token_ids, Sampling(max_tokens=1), salt=salt, request_id=f"probe-{attempt}-{salt}", session=salt
         ):
             if delta.usage:
                 cached = delta.usage.cached_tokens

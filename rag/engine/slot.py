@@ -1,6 +1,8 @@
 """One engine, and what is known of it."""
 
+from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import zip_longest
 
 from rag.engine.accuracy import Accuracy
@@ -10,25 +12,49 @@ from rag.engine.flight import Flights
 from rag.engine.http import VllmEngine
 from rag.engine.launch import LocalEngine
 from rag.engine.probe import Reuse
+from rag.engine.pulse import Pulse
 from rag.errors import ConfigError
-from rag.plan import EngineView, Held, Pace
+from rag.plan import Candidate, EngineView, Held, Pace, Why
 from rag.settings import EngineSettings
 
 
-@dataclass(slots=True, kw_only=True)
+class State(StrEnum):
+    """Whether an engine gets requests."""
+
+    STARTING = "starting"  # it comes up, or what others share is computed on it first
+    READY = "ready"
+    DRAINING = "draining"  # it finishes what it has
+    DOWN = "down"  # it failed, and is tried again
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Slot:
     """One engine and what is known of it."""
 
     engine: Engine
     local: LocalEngine | None = None
     events: KvEvents | None = None  # None: it says nothing of its cache
-    info: EngineInfo | None = None  # None: not ready
+    state: State = State.STARTING
+    reason: str = ""  # a sentence: why it does not get requests, where that is its own fault
+    info: EngineInfo | None = None  # None: it cannot be asked anything
     reuse: Reuse = Reuse.UNREPORTED
     held: Held = field(default_factory=lambda: Held(None))
     accuracy: Accuracy = field(default_factory=Accuracy)
     pace: Pace = field(default_factory=Pace)
     n_running: int = 0
     flights: Flights = field(default_factory=Flights)
+    pulse: Pulse = field(default_factory=Pulse)
+    n_routed: Counter[Why] = field(default_factory=Counter)  # requests, by why they came here
+
+    @property
+    def name(self) -> str:
+        """What prefixes find their home by: the same in every service, and after every restart."""
+        return self.local.name if self.local else self.engine.url
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it gets requests."""
+        return self.state is State.READY and self.info is not None
 
     @property
     def queue_ms(self) -> float:
@@ -36,10 +62,21 @@ class Slot:
         return self.flights.n_tokens * self.pace.new_ms
 
     def view(self) -> EngineView | None:
-        """The engine as planning sees it; None: not ready."""
+        """The engine as planning sees it; None: it cannot be asked."""
         if self.info is None:
             return None
-        return EngineView(held=self.held, block_size=self.info.block_size, pace=self.pace)
+        return EngineView(held=self.held, block_size=self.info.block_size, pace=self.pace, coming=self.flights)
+
+    def candidate(self, *, n_new: int, n_cached: int, work_ms: float | None = None) -> Candidate:
+        """The engine as routing sees it, with a prompt of so many tokens. work_ms: if it is weighed otherwise."""
+        return Candidate(
+            name=self.name,
+            work_ms=self.pace.first_token_ms(n_new, n_cached) if work_ms is None else work_ms,
+            n_new=n_new,
+            new_ms=self.pace.computing_ms(n_new, n_cached),
+            queue_ms=self.queue_ms,
+            n_running=self.n_running,
+        )
 
 
 def local_slot(local: LocalEngine) -> Slot:

@@ -10,12 +10,14 @@ from rag.plan.pace import Pace, fit_pace
 from rag.plan.prefix import Limits, Prefix, PrefixSet, choose_topics, make_prefix, make_prefix_set
 from rag.plan.question import Choice, EngineView, Opening, plan_question
 from rag.plan.relevance import relevant
+from rag.plan.route import Candidate, Route, Why, has_room, homes, n_homes, route
 from rag.plan.sequences import Sequences
 from rag.plan.topics import Topic, Vectors
 from rag.plan.turns import Passage, Plan, PlannedTurn, plan_turn
 
 __all__ = [
     "BlockName",
+    "Candidate",
     "Choice",
     "Cleared",
     "Demand",
@@ -34,21 +36,27 @@ __all__ = [
     "Prefix",
     "PrefixSet",
     "Removed",
+    "Route",
     "Sequences",
     "Stored",
     "Topic",
     "Turn",
     "Vectors",
+    "Why",
     "block_chain",
     "choose_topics",
     "fit_pace",
+    "has_room",
+    "homes",
     "make_prefix",
     "make_prefix_set",
     "n_earlier_turns",
+    "n_homes",
     "plan_conversation",
     "plan_question",
     "plan_turn",
     "read_dialogue",
     "relevant",
+    "route",
     "without_oldest",
 ]

@@ -34,6 +34,11 @@ class Demand:
         """Questions so far that found a chunk which prefix `number` shows."""
         return int(self._n_asked[number])
 
+    @property
+    def n_questions(self) -> int:
+        """Questions so far that found a chunk which any prefix shows, each once for every such prefix."""
+        return int(self._n_asked.sum())
+
     def ranked(self) -> list[int]:
         """All prefixes, most wanted first: those asked for, then those most like them; at first in their own order.
 

@@ -21,8 +21,11 @@ class Pace:
 
     def first_token_ms(self, n_new: int, n_cached: int) -> float:
         """Time to the first token of a prompt on an idle engine."""
-        pairs = n_new * (n_new + 2 * n_cached)
-        return self.fixed_ms + self.new_ms * n_new + self.cached_ms * n_cached + self.attention_ms * pairs
+        return self.fixed_ms + self.cached_ms * n_cached + self.computing_ms(n_new, n_cached)
+
+    def computing_ms(self, n_new: int, n_cached: int) -> float:
+        """What the new tokens take of it."""
+        return self.new_ms * n_new + self.attention_ms * n_new * (n_new + 2 * n_cached)
 
 
 def fit_pace(samples: Sequence[tuple[int, int, float]]) -> Pace:

@@ -1,5 +1,6 @@
 """Shared prefixes: frozen runs of documents that many prompts start with."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -57,6 +58,11 @@ class PrefixSet:
         numbers = {number for chunk in chunks for number in self.by_seq.get(chunk.seq, ())}
         found = self.prefixes if len(self.prefixes) == 1 else [self.prefixes[number] for number in sorted(numbers)]
         return tuple(prefix for prefix in found if allowed is None or prefix.seqs <= allowed)
+
+    def best(self, chunks: Sequence[Chunk]) -> Prefix | None:
+        """The prefix that shows most of `chunks`, the first of several; None: there is none that shows any."""
+        shown = Counter(number for chunk in chunks for number in self.by_seq.get(chunk.seq, ()))
+        return self.prefixes[min(shown, key=lambda number: (-shown[number], number))] if shown else None
 
     def most_wanted(self, budget_tokens: float) -> Iterator[int]:
         """Numbers of the prefixes that fit the budget together, most wanted first, up to the first that does not."""

@@ -1,8 +1,9 @@
 """The plan of one question: which prefix, which continuation, which tail."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
+from rag.plan.chain import BlockName
 from rag.plan.conversation import ROOM_SHARE
 from rag.plan.held import Held
 from rag.plan.pace import Pace
@@ -22,6 +23,15 @@ class EngineView:
     held: Held
     block_size: int
     pace: Pace
+    coming: Container[BlockName] = frozenset()  # blocks that requests before this one are computing
+
+    def holds(self, name: BlockName) -> bool:
+        """Whether the engine has this block, or will have it when those requests are done."""
+        return self.held.holds(name) or name in self.coming
+
+    def match(self, chain: Sequence[BlockName]) -> int:
+        """Leading blocks of `chain` of which that is so."""
+        return next((index for index, name in enumerate(chain) if not self.holds(name)), len(chain))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,11 +84,31 @@ class EngineSettings(Section):
         "--enable-scale-out); off: engines make it. Set off where engine.urls were started with --generation-config or "
         "--override-generation-config: their defaults for sampling would not be known.",
     )
-    port: int = Field(0, ge=0, le=65535, description="Port of the local engine on loopback; 0 takes a free one.")
+    count: int = Field(1, ge=1, le=64, description="Local engines to start, each with the whole model.")
+    devices: tuple[str, ...] = Field(
+        (),
+        description="What each local engine runs on, one item an engine: GPUs such as 0 or 2,3 "
+        "(CUDA_VISIBLE_DEVICES), or cores of the CPU build such as 0-7 (VLLM_CPU_OMP_THREADS_BIND); empty: "
+        "shared out evenly.",
+    )
+    port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of the local engine on loopback, and the next ones of others; 0: free ones.",
+    )
     block_size: int | None = Field(None, description="Tokens in a KV block; unset: 32 on CPU, vLLM's choice on a GPU.")
     max_model_len: int | None = Field(None, ge=64, description="Window in tokens; unset: the model's own.")
     kv_cache_gib: int | None = Field(None, ge=1, description="KV cache in whole GiB of a CPU engine; unset: 2.")
     start_timeout_s: float = Field(900.0, gt=0, description="Seconds a starting engine may take to be ready.")
+    probe_s: float = Field(5.0, gt=0, description="Seconds between two looks at an engine's health.")
+    probe_timeout_s: float = Field(20.0, gt=0, description="Seconds in which it must answer such a look.")
+    silence_s: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds without a token for anybody who waits, after which an engine is tested, and "
+        "taken out if it computes nothing; what stands in its queue is allowed for.",
+    )
     extra_args: tuple[str, ...] = Field((), description="More arguments for the local vLLM, one word an item.")
     tool_parser: Literal["hermes", "llama3_json"] | None = Field(
         None,

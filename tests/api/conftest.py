@@ -87,6 +87,12 @@ ServeFake = Callable[..., AbstractContextManager[tuple[str, FakeEngine]]]
 
 
 @pytest.fixture(scope="session")
+def start_service() -> Callable[..., AbstractContextManager[str]]:
+    """Starts a service over engines of the test's own: `start_service(settings, pool=…, encoder=…)`."""
+    return serving
+
+
+@pytest.fixture(scope="session")
 def sample_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with the sample in the collection `default`, embedded by the fake encoder."""
     folder = tmp_path_factory.mktemp("data")

@@ -16,6 +16,7 @@ from rag.prefixes import Prefixes
 from rag.renderer import make_renderer
 from rag.settings import PromptSettings, Settings
 from rag.store import Store, TokenStore
+from rag.types import Hit
 
 TOPICS = Limits(whole_tokens=0, core_tokens=200, held_tokens=0)
 WHOLE = Limits(whole_tokens=100_000, core_tokens=200, held_tokens=0)
@@ -118,3 +119,24 @@ def test_requests_that_come_at_once_get_one_set(data_dir: Path, tiny_format: Pat
         with ThreadPoolExecutor(8) as threads:
             sets = list(threads.map(lambda _: prefixes.of(generation), range(8)))
         assert all(each is sets[0] for each in sets)
+
+
+def test_the_share_of_a_prefix_is_even_at_first_and_goes_by_questions(data_dir: Path, tiny_format: Path) -> None:
+    with opened(data_dir, tiny_format, TOPICS) as (prefixes, store), store.pin("parts") as generation:
+        shared = prefixes.of(generation)
+        numbers = range(len(shared.prefixes))
+        assert {prefixes.share(shared, number) for number in numbers} == {1 / len(numbers)}
+        hit = Hit(chunk=shared.prefixes[1].chunks[0], score=1.0, rank=1)
+        for _ in range(10 * len(numbers)):
+            shared.demand.note([hit], [(1,)])
+        assert prefixes.share(shared, 1) > 0.9
+        assert sum(prefixes.share(shared, number) for number in numbers) == pytest.approx(1)
+
+
+def test_the_best_prefix_shows_most(data_dir: Path, tiny_format: Path) -> None:
+    shared = made(data_dir, tiny_format, TOPICS)
+    large = next(prefix for prefix in shared.prefixes if len(prefix.chunks) > 1)
+    small = next(prefix for prefix in reversed(shared.prefixes) if prefix is not large)
+    assert shared.best([small.chunks[0], *large.chunks]) is large
+    assert shared.best([small.chunks[0]]) is small
+    assert shared.best([]) is None

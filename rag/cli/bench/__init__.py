@@ -2,7 +2,7 @@
 
 import typer
 
-from rag.cli.bench import citations, embeddings, ingest, load, no_answer, planner, reuse, search, sizes
+from rag.cli.bench import citations, embeddings, ingest, load, no_answer, planner, reuse, routing, search, sizes
 
 app = typer.Typer(no_args_is_help=True, help="Measure this installation.", rich_markup_mode=None)
 
@@ -15,3 +15,4 @@ app.command("search", epilog=search.EXAMPLE)(search.search)
 app.command("ingest", epilog=ingest.EXAMPLE)(ingest.ingest)
 app.command("sizes", epilog=sizes.EXAMPLE)(sizes.sizes)
 app.command("reuse", epilog=reuse.EXAMPLE)(reuse.reuse)
+app.command("routing", epilog=routing.EXAMPLE)(routing.routing)

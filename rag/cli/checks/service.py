@@ -28,19 +28,21 @@ def service(settings: Settings) -> Iterator[Check]:
         )
         return
     state = facts["status"]
-    log = settings.data_dir / "run" / "engine.log"
+    log = settings.data_dir / "run" / ("engine.log" if settings.engine.count == 1 else "engine-*.log")
     cure = None if state == "ready" else f"tail {log}"
     yield Check("service", "ok" if state == "ready" else "warn", f"{state} at {found.url} (pid {found.pid})", cure)
     for engine in facts["engines"]:
-        yield _engine(engine, str(log))
+        yield _engine(engine)
 
 
 # Any: JSON of the service.
-def _engine(engine: Mapping[str, Any], log: str) -> Check:
+def _engine(engine: Mapping[str, Any]) -> Check:
     name = f"engine {engine['url']}"
     if engine["state"] != "ready":
         status: Status = "warn" if engine["state"] == "starting" else "fail"
-        return Check(name, status, f"{engine['state']}, restarted {engine['restarts']} times", f"tail {log}")
+        detail = f"{engine['state']}, restarted {engine['restarts']} times. {engine.get('reason') or ''}"
+        cure = f"tail {engine['log']}" if engine.get("log") else f"curl {engine['url']}/health"
+        return Check(name, status, detail.rstrip(), cure)
     reuse = engine.get("reuse", Reuse.UNREPORTED.value)
     if reuse == Reuse.ON.value:
         return Check(name, "ok", f"{engine['model']} is ready, reuse is proven")
