@@ -62,14 +62,3 @@ def answers(
 def _said(written: "torch.Tensor", end: int) -> list[list[int]]:
     rows = written.tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
-
-
-def merged(base: Path, adapter: Path, folder: Path) -> None:
-    """Nothing; the model at `base` with the adapter's change in its weights stands in `folder`."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-
-    bare = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-    model: Any = PeftModel.from_pretrained(bare, adapter).merge_and_unload()
-    model.to(torch.bfloat16).save_pretrained(folder)
