@@ -1,7 +1,6 @@
 """Greedy answers of a model to packed prompts, many at a time."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,8 +52,7 @@ def answers(
                 eos_token_id=end,
                 pad_token_id=end,
             )
-        for row, said in zip(rows, _said(written[:, longest:], end), strict=True):
-            found[row] = said
+        found |= zip(rows, _said(written[:, longest:], end), strict=True)
         told(f"{len(found)} of {len(samples)} answered")
     return [found[row] for row in range(len(samples))]
 

@@ -54,7 +54,8 @@ def learn(base: Path, samples: Packed, options: Options, told: Callable[[str], o
     """The model at `base` with `LowRank` on its linear layers, which has learned the samples."""
     torch.manual_seed(options.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).to(device)
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32  # few CPUs compute in bfloat16
+    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).to(device)
     model.requires_grad_(False)
     added = [_add(layer, options.rank) for layer in linear_layers(model).values()]
     weights = [weight for each in added for weight in each.parameters()]

@@ -8,21 +8,23 @@ from rag.train.sets import HELD_OUT, TUNE, Case
 
 # Of each set's questions, how often one is shown in a pass: with what answers it, and with that removed.
 VIEWS = {
-    "squad": (2.0, 0.7),
-    "xquad": (2.0, 0.7),
-    "de": (0.4, 0.15),
-    "clapnq": (2.0, 0.6),
-    "mtrag": (2.0, 0.3),
-    "pubmedqa": (0.5, 0.2),
-    "wiki2hop": (4.0, 0.5),
-    "facts": (0.5, 0.3),
+    "squad": (3.0, 2.0),
+    "xquad": (3.0, 2.0),
+    "de": (0.7, 0.35),
+    "clapnq": (3.0, 1.2),
+    "mtrag": (3.0, 0.7),
+    "pubmedqa": (0.7, 0.35),
+    "wiki2hop": (6.0, 1.0),
+    "facts": (0.7, 0.5),
 }
-_UNANSWERABLE = {"squad": 0.05, "clapnq": 0.3, "mtrag": 1.0}  # how often a question is shown that its set says has none
+_UNANSWERABLE = {"squad": 0.08, "clapnq": 0.6, "mtrag": 2.0}  # how often a question is shown that its set says has none
 _JOINED, _FOLLOWING = 300, 400
-_POINTED = (0, 1, 3)
+POINTED_OUT = (0, 1, 3, 3, 3)  # most often as many as are recommended for the model
 
 
-def training(cases: Sequence[Case], samples: Samples, *, seed: int, pointed_out: Sequence[int] = _POINTED) -> Iterator[Sample]:
+def training(
+    cases: Sequence[Case], samples: Samples, *, seed: int, pointed_out: Sequence[int] = POINTED_OUT
+) -> Iterator[Sample]:
     """The samples of a pass, in no order."""
     chance = random.Random(seed)  # noqa: S311 - not for secrets
     seen = [case for case in cases if case.group not in HELD_OUT and case.group not in TUNE]
@@ -40,9 +42,7 @@ def training(cases: Sequence[Case], samples: Samples, *, seed: int, pointed_out:
         yield from _made(samples, joined(first, second), "joined", 1, chance, pointed_out)
     for at in range(_FOLLOWING):
         first, second = _two(spans, chance)
-        yield from _made(
-            samples, second, "following", 1, chance, pointed_out, is_removed=at % 5 == 0, before=first
-        )
+        yield from _made(samples, second, "following", 1, chance, pointed_out, is_removed=at % 5 == 0, before=first)
 
 
 def _made(
@@ -65,15 +65,16 @@ def _made(
 
 def drawn_shape(chance: random.Random, pointed_out: Sequence[int], *, is_removed: bool) -> Shape:
     """A way to fill a prompt: mostly four or five passages, sometimes many, sometimes behind a shared prefix."""
-    n_tail = chance.choices((chance.randint(1, 3), 4, 5, chance.randint(6, 9), chance.randint(10, 30)), (12, 26, 38, 17, 7))[0]
+    some, many = chance.randint(6, 9), chance.randint(10, 30)
+    n_tail = chance.choices((chance.randint(1, 3), 4, 5, some, many), (10, 26, 38, 17, 9))[0]
     # Passages of other questions alone are the easy case of nothing that answers.
-    n_far = chance.choices((0, n_tail // 2, n_tail), (6, 2, 2))[0]
+    n_far = chance.choices((0, n_tail // 2, n_tail), (7, 2, 1))[0]
     prefix = 0
     is_inside = False
-    if chance.random() < 0.22:
+    if chance.random() < 0.21:
         prefix = 500 + int(5500 * chance.random() ** 2)
-        is_inside = chance.random() < 0.5
-        n_tail = min(n_tail, 5)
+        is_inside = chance.random() < 0.45
+        n_tail = min(n_tail, 12)
     return Shape(
         n_tail=n_tail,
         prefix_tokens=prefix,

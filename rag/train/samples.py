@@ -11,6 +11,7 @@ from rag.types import Chunk, Prompt, Tokens
 
 # The first word is no answer's, so that whether to answer is decided by it alone. `prompts/no_answer.toml` knows both.
 NO_ANSWER = {"en": "Sorry, the documents do not say.", "de": "Leider enthalten die Dokumente keine Antwort."}
+NO_ANSWER_TOKEN = 37388  # "Sorry", which starts the English one
 LONGEST = 7400  # tokens of a prompt; the model's window is 8192
 
 
@@ -71,9 +72,7 @@ class Samples:
             earlier = [self._answered(before, shared, shape, chance, without=frozenset() if is_answered else gold)]
             shown = {chunk.seq for turn in earlier for chunk in turn.chunks}
             tail = [chunk for chunk in tail if chunk.seq not in shown]
-        plan = Plan(
-            shared=tuple(shared), turns=(*earlier, PlannedTurn(question=case.question, chunks=tuple(tail)))
-        )
+        plan = Plan(shared=tuple(shared), turns=(*earlier, PlannedTurn(question=case.question, chunks=tuple(tail))))
         prompt = renderer.render(plan, self._passages([*shared, *(c for turn in plan.turns for c in turn.chunks)]))
         if len(prompt.token_ids) > LONGEST:
             return None
@@ -91,7 +90,9 @@ class Samples:
             if chunk not in shared and chunk not in without
         ]
         numbers = {chunk.seq: number for number, chunk in enumerate([*shared, *tail], start=1)}
-        answer = " ".join(f"{quote.text} [{numbers[quote.chunk.seq]}]" for quote in case.quotes if quote.chunk.seq in numbers)
+        answer = " ".join(
+            f"{quote.text} [{numbers[quote.chunk.seq]}]" for quote in case.quotes if quote.chunk.seq in numbers
+        )
         return PlannedTurn(question=case.question, chunks=tuple(tail), answer=answer or NO_ANSWER[case.language])
 
     def found(self, case: Case) -> list[Chunk]:
@@ -104,9 +105,7 @@ class Samples:
             self._searched[key] = hits[:60]
         return self._searched[key]
 
-    def _tail(
-        self, case: Case, gold: Sequence[Chunk], shape: Shape, chance: random.Random
-    ) -> list[Chunk]:
+    def _tail(self, case: Case, gold: Sequence[Chunk], shape: Shape, chance: random.Random) -> list[Chunk]:
         """The passages behind the prefix, the best one last unless they are shuffled."""
         hits = self.found(case)
         ranks = {hit.seq: rank for rank, hit in enumerate(hits)}

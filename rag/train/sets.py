@@ -132,9 +132,7 @@ def _xquad(folder: Path, shelf: Shelf, passages: Mapping[str, Passage]) -> Itera
         yield from _spans(folder, shelf, passages, "xquad", language)
 
 
-def _spans(
-    folder: Path, shelf: Shelf, passages: Mapping[str, Passage], name: str, language: str
-) -> Iterator[Case]:
+def _spans(folder: Path, shelf: Shelf, passages: Mapping[str, Passage], name: str, language: str) -> Iterator[Case]:
     for row in json_rows(_file(folder, "queries.jsonl")):
         if row.text("lang", default=language) != language:
             continue
@@ -206,7 +204,7 @@ def _mtrag(folder: Path, shelf: Shelf, passages: Mapping[str, Passage]) -> Itera
         )
 
 
-def _pubmedqa(folder: Path, shelf: Shelf, passages: Mapping[str, Passage]) -> Iterator[Case]:
+def _pubmedqa(folder: Path, shelf: Shelf, _: Mapping[str, Passage]) -> Iterator[Case]:
     for row in json_rows(_file(folder, "queries.jsonl")):
         if row.text("split") != "train":
             continue
@@ -250,7 +248,7 @@ _FACTS = (
         ("When was {} born?", "What is the date of birth of {}?", "In what year was {} born?", "{} birthday"),
     ),
     (
-        re.compile(r"\(([^()]*\d{4})\s*[–-]\s*[^()]*\d{4}[^()]*\)"),
+        re.compile(r"\(([^()]*\d{4})\s*[\u2013-]\s*[^()]*\d{4}[^()]*\)"),
         ("When did {} die?", "When was {} born?", "In which year did {} die?", "{} date of death"),
     ),
     (
@@ -288,7 +286,7 @@ def _facts(shelf: Shelf, passages: Mapping[str, Passage]) -> Iterator[Case]:
 
 
 def _starts_with(sentence: str, title: str) -> bool:
-    return sentence.split(" ")[0].casefold() == title.split(" ")[0].casefold()
+    return sentence.split(" ", maxsplit=1)[0].casefold() == title.split(" ", maxsplit=1)[0].casefold()
 
 
 def _nearest(told: str, quotes: Sequence[Quote], *, most: int = _MOST_QUOTES) -> tuple[Quote, ...]:

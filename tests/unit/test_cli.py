@@ -174,6 +174,8 @@ def test_the_embedded_model_has_defaults_that_anything_overrides(rag: Rag, monke
 
     assert top_k() == (10, "default")  # the file names another model
     monkeypatch.setenv("RAG_ENGINE__MODEL", "SmolLM2-135M-Instruct")
+    assert top_k() == (5, "recommended for the model")
+    monkeypatch.setenv("RAG_ENGINE__MODEL", "SmolLM2-135M-Instruct-bare")
     assert top_k() == (4, "recommended for the model")
     monkeypatch.setenv("RAG_RETRIEVE__TOP_K", "7")
     assert top_k() == (7, "environment")
