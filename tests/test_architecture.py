@@ -140,7 +140,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.evaluate": BASE | {"rag.cite", "rag.scripts"},
     "rag.train": BASE
     | {"rag.cite", "rag.evaluate", "rag.models", "rag.plan", "rag.render", "rag.renderer", "rag.settings", "ingest"},
-    "rag.demo": BASE | {"rag.bench"},
+    "rag.demo": BASE | {"rag.bench", "rag.evaluate"},
     "rag.cli": LEAVES
     | DATA
     | PROMPT

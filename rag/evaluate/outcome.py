@@ -82,6 +82,8 @@ def outcome(question: Question, said: Said) -> Outcome:
         measures |= _abstention(said, is_answerable=question.is_answerable)
     if not said.no_answer and (spans := statements(said.text)):
         measures["statements_cited"] = sum(_is_cited(span, said.citations) for span in spans), len(spans)
+    if question.answers and question.gold:
+        measures["right_and_cited"] = float(contains(said.text, question.answers) and _is_sourced(said, question)), 1
     if question.answers:
         measures["answer_contains"] = float(contains(said.text, question.answers)), 1
         measures["answer_exact"] = float(exact_match(said.text, question.answers)), 1
@@ -139,6 +141,10 @@ def _abstention(said: Said, *, is_answerable: bool) -> dict[str, Fraction]:
     is_backed = any(each.is_verified for each in said.citations)
     is_held_back = float(bool(said.no_answer) or not is_backed)
     return measures | {"no_answer_recall": (is_none, 1), "no_answer_or_unsupported": (is_held_back, 1)}
+
+
+def _is_sourced(said: Said, question: Question) -> bool:
+    return any(each.is_verified and _cites_gold(each, question) for each in said.citations)
 
 
 def _cites_gold(citation: Cited, question: Question) -> bool:

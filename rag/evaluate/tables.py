@@ -23,6 +23,7 @@ MEASURES = {
     "citation_verified": "citations that the service found in their source",
     "statements_cited": "statements with a verified citation",
     "answer_contains": "answers that contain a known one",
+    "right_and_cited": "the same, with a citation that the service found in a gold passage",
     "answer_exact": "answers that are a known one and nothing else",
     "answer_f1": "words shared with the best known answer",
     "no_answer_precision": "of all refusals, those of unanswerable questions",

@@ -64,9 +64,9 @@ def learn(base: Path, samples: Packed, options: Options, told: Callable[[str], o
     began = time.perf_counter()
     for step, batch in enumerate(batches):
         took = time.perf_counter() - began
-        done = max(step / len(batches), took / options.seconds)
-        if done >= 1:
+        if took >= options.seconds:
             break
+        done = max(step / len(batches), took / options.seconds)
         for group in optimizer.param_groups:
             group["lr"] = options.rate * _pace(done)
         loss = _loss(model, samples, batch, device)

@@ -324,7 +324,8 @@ def test_config_names_sources_and_hides_secrets(rag: Rag, model: Path, monkeypat
 def test_status_without_a_service(rag: Rag, model: Path) -> None:
     status = rag("status", "--json").json
 
-    assert list(status) == ["version", "data_dir", "service", "engines", "embedding", "collections"]
+    assert list(status) == ["version", "data_dir", "service", "engines", "chat_model", "embedding", "collections"]
+    assert status["chat_model"] == str(model)
     assert (status["service"], status["engines"]) == (None, [])
     assert status["embedding"] == {"model": str(model), "dimensions": 16, "dtype": "float32"}
     (collection,) = status["collections"]
