@@ -67,10 +67,10 @@ def merge(model: "nn.Module", file: Path) -> None:
     for name, tensor in tensors.items():
         if name.endswith(_DOWN):
             stem = name.removesuffix(_DOWN)
-            weight = model.get_submodule(stem.removeprefix(_PREFIX)).weight
+            weight = model.get_parameter(f"{stem.removeprefix(_PREFIX)}.weight")
             _add(weight, tensors[stem + _UP].float() @ tensor.float())
         elif row := _ROW.fullmatch(name):
-            _add(model.get_parameter(row[1])[int(row[2])], tensor.float())
+            _add(model.get_parameter(row[1]).data[int(row[2])], tensor.float())
 
 
 def _add(weight: "torch.Tensor", change: "torch.Tensor") -> None:
