@@ -51,6 +51,7 @@ class Samples:
         """renderers: by the number of sentences that they point out."""
         self._library = library
         self._renderers = renderers
+        self.renderer = next(iter(renderers.values()))  # for what all of them do alike
         self._tokens: dict[int, Tokens] = {}
         self._searched: dict[tuple[str, str], list[Chunk]] = {}
 
@@ -172,11 +173,11 @@ class Samples:
 
     def _passage(self, chunk: Chunk) -> Tokens:
         if chunk.seq not in self._tokens:
-            self._tokens[chunk.seq] = next(iter(self._renderers.values())).passage(chunk)
+            self._tokens[chunk.seq] = self.renderer.passage(chunk)
         return self._tokens[chunk.seq]
 
     def _answer(self, case: Case, prompt: Prompt, *, is_answered: bool) -> tuple[Tokens, tuple[int, ...]]:
-        tokenizer = next(iter(self._renderers.values())).tokenizer
+        tokenizer = self.renderer.tokenizer
         numbers = {shown.chunk.seq: shown.number for shown in prompt.shown}
         ids: list[int] = []
         weights: list[int] = []
