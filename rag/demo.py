@@ -12,15 +12,14 @@ from openai import OpenAI
 from rag.bench.service import local_token, rag, running_service
 from rag.bench.stats import percentile
 from rag.errors import RagError
+from rag.evaluate.questions import pick, read_questions
 
 _SAMPLE = Path("data/sample")
 _DATA_DIR = Path("data")
 _COLLECTION = "sample"
-_QUESTIONS = (
-    "How long is the standard warranty?",
-    "At what temperature is the frost alert sent?",
-    "How often does the station record a reading?",
-)
+_QUESTIONS = Path("data/questions")
+_N_QUESTIONS = 3
+_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,9 @@ def _cold() -> list[str]:
 def _ask_all(client: OpenAI) -> list[Answered]:
     model = client.models.list().data[0].id
     print("\n3. Asking, with the official OpenAI client")
-    print(f"   The model is {model}: 135 million parameters, often wrong. Any other goes in --model.")
-    return [_ask(client, model, question) for question in _QUESTIONS]
+    print(f"   The model is {model}: 135 million parameters, sometimes wrong. Any other goes in --model.")
+    drawn = pick(read_questions(_QUESTIONS), limit=_N_QUESTIONS, seed=_SEED)
+    return [_ask(client, model, question.text) for question in drawn]
 
 
 def _ask(client: OpenAI, model: str, question: str) -> Answered:
@@ -74,8 +74,7 @@ def _ask(client: OpenAI, model: str, question: str) -> Answered:
         messages=[{"role": "user", "content": question}],
         stream=True,
         temperature=0,
-        max_tokens=48,
-        stop=[". ", "\n"],  # one sentence: so small a model soon repeats itself
+        max_tokens=96,
         extra_body={"rag": {"collection": _COLLECTION}},
     )
     for chunk in stream:

@@ -138,7 +138,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.bench.ingest": LEAVES | {"rag", "rag.bench", "rag.embed", "rag.models", "rag.store", "ingest"},
     "rag.bench.encoder_service": LEAVES | {"rag.api", "rag.engine", "rag.rooms", "ingest"},
     "rag.evaluate": BASE | {"rag.cite", "rag.scripts"},
-    "rag.demo": BASE | {"rag.bench"},
+    "rag.train": BASE
+    | {"rag.cite", "rag.evaluate", "rag.models", "rag.plan", "rag.render", "rag.renderer", "rag.settings", "ingest"},
+    "rag.demo": BASE | {"rag.bench", "rag.evaluate"},
     "rag.cli": LEAVES
     | DATA
     | PROMPT

@@ -31,6 +31,7 @@ def status(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson =
         "data_dir": str(settings.data_dir),
         "service": _service(service, facts),
         "engines": [_pick(engine, _ENGINE) for engine in facts.get("engines", ())],
+        "chat_model": _chat_model(settings, facts),
         "embedding": facts.get("embedding") or _embedding(settings),
         "collections": [_pick(collection, _COLLECTION) for collection in collections],
     }
@@ -51,6 +52,16 @@ def _service(service: Running | None, facts: Json) -> Json | None:
     if service is None:
         return None
     return {"url": service.url, "pid": service.pid, "state": facts.get("status", "unavailable")}
+
+
+def _chat_model(settings: "Settings", facts: Json) -> str:
+    """Who answers. The embedded model has a change in its weights that its name does not tell."""
+    from rag.models import describe_chat_model
+
+    served = next((str(engine["model"]) for engine in facts.get("engines", ()) if engine.get("model")), None)
+    if settings.engine.urls:
+        return served or "as the engines say"
+    return describe_chat_model(served or settings.engine.model)
 
 
 def _pick(facts: Mapping[str, Any], names: tuple[str, ...]) -> Json:
@@ -126,6 +137,7 @@ def _show(document: Json, reuse: Mapping[str, str], reasons: Sequence[str]) -> N
         for line in dict.fromkeys(map(_advice, reuse.values())):
             if line:
                 say(line)
+    say(f"chat model: {document['chat_model']}")
     embedding = document["embedding"]
     say(f"embedding: {embedding['model']}, {embedding['dimensions'] or '?'} dimensions, {embedding['dtype'] or '?'}")
     columns = ("collection", "id", "generation", "documents", "chunks", "tokens", "shared prefix")

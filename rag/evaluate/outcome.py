@@ -35,6 +35,11 @@ class Cited:
         """Whether the service found the statement in the source."""
         return self.status != Status.UNSUPPORTED
 
+    @property
+    def is_verbatim(self) -> bool:
+        """Whether the statement's words are the source's, case and punctuation aside."""
+        return self.status in {Status.EXACT, Status.NORMALIZED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
@@ -71,10 +76,14 @@ def outcome(question: Question, said: Said) -> Outcome:
         if question.gold:
             measures["citation_gold"] = sum(_cites_gold(each, question) for each in said.citations), n
         measures["citation_verified"] = sum(each.is_verified for each in said.citations), n
+    if question.gold:
+        measures |= _sources(question, said)
     if said.no_answer is not None:
-        measures |= _abstention(said.no_answer, is_answerable=question.is_answerable)
+        measures |= _abstention(said, is_answerable=question.is_answerable)
     if not said.no_answer and (spans := statements(said.text)):
         measures["statements_cited"] = sum(_is_cited(span, said.citations) for span in spans), len(spans)
+    if question.answers and question.gold:
+        measures["right_and_cited"] = float(contains(said.text, question.answers) and _is_sourced(said, question)), 1
     if question.answers:
         measures["answer_contains"] = float(contains(said.text, question.answers)), 1
         measures["answer_exact"] = float(exact_match(said.text, question.answers)), 1
@@ -116,13 +125,26 @@ def _gold_names(documents: Sequence[str], gold: Mapping[str, int]) -> list[str]:
     return list(dict.fromkeys(next(iter(passage_ids(name) & gold.keys()), name) for name in documents))
 
 
-def _abstention(said_none: bool, *, is_answerable: bool) -> dict[str, Fraction]:  # noqa: FBT001 - what was said
-    measures: dict[str, Fraction] = {}
-    if said_none:
-        measures["no_answer_precision"] = float(not is_answerable), 1
-    name = "no_answer_wrong" if is_answerable else "no_answer_recall"
-    measures[name] = float(said_none), 1
+def _sources(question: Question, said: Said) -> dict[str, Fraction]:
+    measures = {"cites_gold": (float(any(_cites_gold(each, question) for each in said.citations)), 1.0)}
+    if not said.no_answer:
+        is_quoted = bool(said.citations) and all(each.is_verbatim for each in said.citations)
+        measures["quotes_only"] = float(is_quoted), 1.0
     return measures
+
+
+def _abstention(said: Said, *, is_answerable: bool) -> dict[str, Fraction]:
+    is_none = float(bool(said.no_answer))
+    measures: dict[str, Fraction] = {"no_answer_precision": (float(not is_answerable), 1)} if said.no_answer else {}
+    if is_answerable:
+        return measures | {"no_answer_wrong": (is_none, 1)}
+    is_backed = any(each.is_verified for each in said.citations)
+    is_held_back = float(bool(said.no_answer) or not is_backed)
+    return measures | {"no_answer_recall": (is_none, 1), "no_answer_or_unsupported": (is_held_back, 1)}
+
+
+def _is_sourced(said: Said, question: Question) -> bool:
+    return any(each.is_verified and _cites_gold(each, question) for each in said.citations)
 
 
 def _cites_gold(citation: Cited, question: Question) -> bool:

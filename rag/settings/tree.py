@@ -67,7 +67,9 @@ class EngineSettings(Section):
     """The vLLM engine, ours or a running one."""
 
     model: str = Field(
-        "SmolLM2-135M-Instruct", description="Chat model: a folder, a Hugging Face name, or the embedded one."
+        "SmolLM2-135M-Instruct",
+        description="Chat model: a folder, a Hugging Face name, or the embedded one (with -bare "
+        "at its end: as its authors left it).",
     )
     urls: tuple[str, ...] = Field((), description="Base URLs of running vLLM servers; empty starts a local one.")
     api_key: SecretStr | None = Field(None, description="Key sent to the engines at engine.urls.")

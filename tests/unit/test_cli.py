@@ -174,6 +174,8 @@ def test_the_embedded_model_has_defaults_that_anything_overrides(rag: Rag, monke
 
     assert top_k() == (10, "default")  # the file names another model
     monkeypatch.setenv("RAG_ENGINE__MODEL", "SmolLM2-135M-Instruct")
+    assert top_k() == (5, "recommended for the model")
+    monkeypatch.setenv("RAG_ENGINE__MODEL", "SmolLM2-135M-Instruct-bare")
     assert top_k() == (4, "recommended for the model")
     monkeypatch.setenv("RAG_RETRIEVE__TOP_K", "7")
     assert top_k() == (7, "environment")
@@ -322,7 +324,8 @@ def test_config_names_sources_and_hides_secrets(rag: Rag, model: Path, monkeypat
 def test_status_without_a_service(rag: Rag, model: Path) -> None:
     status = rag("status", "--json").json
 
-    assert list(status) == ["version", "data_dir", "service", "engines", "embedding", "collections"]
+    assert list(status) == ["version", "data_dir", "service", "engines", "chat_model", "embedding", "collections"]
+    assert status["chat_model"] == str(model)
     assert (status["service"], status["engines"]) == (None, [])
     assert status["embedding"] == {"model": str(model), "dimensions": 16, "dtype": "float32"}
     (collection,) = status["collections"]

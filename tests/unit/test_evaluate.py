@@ -105,11 +105,14 @@ def test_an_answer_is_measured_in_all_ways_that_apply() -> None:
         "ndcg@10": (pytest.approx(1 / math.log2(3)), 1),
         "mrr": (1 / 2, 1),
         "gold_in_prompt": (1, 1),
+        "cites_gold": (1, 1),
+        "quotes_only": (0, 1),
         "citation_gold": (1, 2),
         "citation_verified": (1, 2),
         "statements_cited": (1, 2),
         "no_answer_wrong": (0, 1),
         "answer_contains": (1, 1),
+        "right_and_cited": (1, 1),
         "answer_exact": (0, 1),
         "answer_f1": (pytest.approx(2 * 2 / (7 + 2)), 1),
         "reuse": (60, 100),
@@ -122,8 +125,17 @@ def test_a_refusal_of_an_unanswerable_question_is_right() -> None:
     none = outcome(
         question(answers=(), gold=()), said("Nothing is said of it.", citations=[], no_answer=True, cached_tokens=None)
     )
-    assert {"no_answer_precision": (1, 1), "no_answer_recall": (1, 1)}.items() <= none.measures.items()
+    right = {"no_answer_precision": (1, 1), "no_answer_recall": (1, 1), "no_answer_or_unsupported": (1, 1)}
+    assert right.items() <= none.measures.items()
     assert not {"recall@1", "citation_gold", "statements_cited", "answer_f1", "reuse"} & none.measures.keys()
+
+
+@pytest.mark.parametrize(("status", "held_back"), [("exact", 0), ("unsupported", 1)])
+def test_an_answer_where_there_is_none_counts_as_held_back_if_nothing_supports_it(status: str, held_back: int) -> None:
+    cited = Cited(document="harbour.md", status=status, problem=None, start=0, end=5)
+    none = outcome(question(answers=(), gold=()), said("It is so.", citations=[cited], no_answer=False))
+    assert none.measures["no_answer_or_unsupported"] == (held_back, 1)
+    assert none.measures["no_answer_recall"] == (0, 1)
 
 
 def test_what_the_service_does_not_tell_is_not_measured() -> None:

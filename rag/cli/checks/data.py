@@ -9,7 +9,7 @@ from pathlib import Path
 from rag.cli.checks.check import Check, Status
 from rag.errors import ConfigError, RagError
 from rag.models import embedding_source
-from rag.models.embedded import CHAT_MODEL
+from rag.models.embedded import BARE_CHAT_MODEL, CHAT_MODEL, describe_chat_model
 from rag.settings import EmbeddingSettings, EngineSettings, Settings
 from rag.store import CollectionInfo, Store
 
@@ -37,14 +37,16 @@ def _embedding_model(settings: EmbeddingSettings) -> Check:
 
 
 def _chat_model(settings: EngineSettings) -> Check:
-    if settings.model != CHAT_MODEL:
+    if settings.model not in {CHAT_MODEL, BARE_CHAT_MODEL}:
         return _model("chat model", settings.model, settings.model)
     try:
         found = version(_CHAT_PACKAGE)
     except PackageNotFoundError:
         status: Status = "warn" if settings.urls else "fail"
         return Check("chat model", status, f"{CHAT_MODEL} needs the package {_CHAT_PACKAGE!r}", "make setup")
-    return Check("chat model", "ok", f"{CHAT_MODEL} from {_CHAT_PACKAGE} {found}; small and often wrong")
+    return Check(
+        "chat model", "ok", f"{describe_chat_model(settings.model)} from {_CHAT_PACKAGE} {found}; small and often wrong"
+    )
 
 
 def _model(name: str, model: str, source: str) -> Check:

@@ -1,0 +1,1 @@
+"""Changes to the weights of embedded models, and their manifest. No code."""
