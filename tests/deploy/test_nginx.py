@@ -49,10 +49,9 @@ def test_each_piece_of_a_stream_leaves_before_the_engine_makes_the_next(serve_fa
 
     with serve_fake("abcdefghijklmno") as (url, engine):
         engine.stream = gated(engine.stream)
-        with (
-            start_nginx([url]).client() as client,
-            client.stream("POST", CHAT, json={**BODY, "stream": True}) as answer,
-        ):
+        said.release()  # an answer begins with its first piece
+        body = {**BODY, "stream": True}
+        with start_nginx([url]).client() as client, client.stream("POST", CHAT, json=body) as answer:
             events = (json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: {"))
             texts = (event["choices"][0]["delta"].get("content") for event in events if event["choices"])
             pieces = filter(None, texts)
