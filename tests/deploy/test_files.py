@@ -47,7 +47,9 @@ def test_dockerfiles_pass_their_linter_and_copy_what_there_is(file) -> None:
     checked = subprocess.run([TOOLS / "hadolint", file], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
-    copied = {word for line in re.findall(r"^COPY (.+) \S+$", file.read_text("utf-8"), re.MULTILINE) for word in line.split()}
+    copied = {
+        word for line in re.findall(r"^COPY (.+) \S+$", file.read_text("utf-8"), re.MULTILINE) for word in line.split()
+    }
     assert copied == let_in
     assert all((ROOT / path).exists() for path in copied)
 

@@ -13,7 +13,6 @@ import httpx2
 import pytest
 import uvicorn
 
-from rag.errors import EngineUnavailable
 from rag.settings import ServerSettings
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx"
@@ -136,22 +135,21 @@ def test_what_a_dying_service_has_got_is_repeated_only_where_that_changes_nothin
         assert (len(dying.seen), len(living.seen)) == (len(KEYS), 0)
 
 
-def test_a_service_that_is_not_ready_hands_over_and_its_own_words_pass(serve_fake, start_nginx) -> None:
-    def unavailable(*given, **options):
-        raise EngineUnavailable("No engine is ready. Try again later.", retry_after_s=17)
-
-    with serve_fake("Yes.") as (first, one), serve_fake("Yes.") as (second, other):
-        nginx = start_nginx([first, second], {"max_fails=2": "max_fails=0"})
-        one.stream = unavailable
-        for key in KEYS:
-            with nginx.client(key) as client:
-                assert client.post(CHAT, json=BODY).status_code == 200
-        other.stream = unavailable
-        with nginx.client() as client:
-            answer = client.post(CHAT, json=BODY)
-        assert answer.status_code == 503
-        assert answer.json()["error"]["code"] == "engine_unavailable"
-        assert int(answer.headers["retry-after"]) > 2
+def test_a_service_that_is_not_ready_hands_over_and_its_own_words_pass(start_witness, start_nginx) -> None:
+    starting, ready = start_witness(), start_witness()
+    nginx = start_nginx([starting.url, ready.url], {"max_fails=2": "max_fails=0"})
+    said = b'{"error":{"code":"engine_unavailable"}}'
+    starting.answer = (503, {"retry-after": "17", "content-type": "application/json"}, said)
+    for key in KEYS:
+        with nginx.client(key) as client:
+            assert client.post(CHAT, json=BODY).status_code == 200
+    assert starting.seen
+    assert len(ready.seen) == len(KEYS)
+    ready.answer = starting.answer
+    with nginx.client() as client:
+        for path in (CHAT, "/v1/responses", "/v1/files"):
+            answer = client.post(path, json=BODY)
+            assert (answer.status_code, answer.headers["retry-after"], answer.content) == (503, "17", said)
 
 
 def test_the_limit_of_a_key_passes_as_the_service_says_it(serve_fake, start_nginx, data_dir, make_key) -> None:
