@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import kubernetes_validate
@@ -52,6 +53,8 @@ def test_dockerfiles_pass_their_linter_and_copy_what_there_is(file) -> None:
     }
     assert copied == let_in
     assert all((ROOT / path).exists() for path in copied)
+    found = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]["find"]
+    assert {pattern.rstrip("*") for pattern in found["include"]} <= copied
 
 
 def test_the_compose_file_fits_its_specification() -> None:
