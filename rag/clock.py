@@ -22,7 +22,7 @@ class Clock:
 
     def mark(self, name: str) -> None:
         """Note the time since the start under a name, unless it has one already."""
-        self.timings_ms.setdefault(name, (time.perf_counter() - self._start) * 1000)
+        self.timings_ms.setdefault(name, self.since_s() * 1000)
 
     def add(self, name: str, seconds: float) -> None:
         """Note a time that was taken beside the request's own."""
@@ -32,9 +32,13 @@ class Clock:
         """Seconds between two marks. The first lap is one too."""
         return (self.timings_ms[second] - self.timings_ms[first]) / 1000
 
+    def since_s(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._start
+
     def left_s(self) -> float:
         """Seconds until the deadline, never below zero."""
-        return max(0.0, self.timeout_s - (time.perf_counter() - self._start))
+        return max(0.0, self.timeout_s - self.since_s())
 
     def wait_s(self) -> float:
         """Seconds that the request waits for an engine to come up."""

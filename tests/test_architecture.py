@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.retrieve": BASE | {"rag.store", "rag.embed", "rag.retrieve.filter"},
     "rag.retrieve.filter": BASE,
     "rag.library": BASE | {"rag.store", "rag.retrieve", "rag.retrieve.filter"},
-    "rag.indexing": BASE | {"rag.embed", "rag.library", "rag.store"},
+    "rag.indexing": BASE | {"rag.telemetry", "rag.embed", "rag.library", "rag.store"},
     "rag.plan": BASE,
     "rag.render": BASE | {"rag.cite", "rag.plan", "rag.scripts"},
     "rag.renderer": BASE | {"rag.models", "rag.render", "rag.settings"},

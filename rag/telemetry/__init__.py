@@ -2,5 +2,6 @@
 
 from rag.telemetry.logs import set_up_logs
 from rag.telemetry.metrics import Metrics
+from rag.telemetry.table import LABELS
 
-__all__ = ["Metrics", "set_up_logs"]
+__all__ = ["LABELS", "Metrics", "set_up_logs"]
