@@ -25,6 +25,7 @@ class Metrics:
         self._answers(table)
         self._engines(table)
         self._collections(table)
+        self._start_from_zero()
         build = table.gauge("rag_build_info", "1; the labels say what runs.", "version", "python")
         build.labels(rag.__version__, platform.python_version()).set(1)
 
@@ -158,6 +159,16 @@ class Metrics:
         )
         self.disk_free = table.gauge("rag_data_disk_free_bytes", "Free on the disk that has the data directory.")
         self.disk_size = table.gauge("rag_data_disk_size_bytes", "Size of that disk.")
+
+    def _start_from_zero(self) -> None:
+        """Nothing; what alerts count is there before it happens: Prometheus sees no increase to a first value."""
+        for priority in Priority:
+            for reason in ("queue_full", "too_late"):
+                self.shed.labels(reason, priority)
+            for objective in ("kept", "missed"):
+                self.first_tokens.labels(priority, objective)
+        for outcome in ("completed", "failed"):
+            self.indexed_files.labels(outcome)
 
     def first_token(self, seconds: float, *, priority: Priority, objective_s: float) -> None:
         """Count a first token that came so long after its request, for which `objective_s` was promised."""
