@@ -24,7 +24,7 @@ def total(url: str, name: str) -> float:
 
 
 def settled(service) -> dict[str, float]:
-    """vLLM's counters once they stand still: they follow its steps with a delay."""
+    """The engine's counters once they stand still: they follow its steps with a delay."""
     end, before = time.monotonic() + 60, None
     while True:
         now = {name: total(service.engine_url, name) for name in PAIRS.values()}
