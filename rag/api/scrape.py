@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 
-from rag.engine import Reuse, Slot
+from rag.engine import Reuse, Slot, State
 from rag.errors import CorpusError
 from rag.rooms import Rooms
 from rag.store import CollectionInfo
@@ -34,13 +34,16 @@ def _infos(rooms: Rooms) -> Sequence[CollectionInfo]:
 
 def _engine(slot: Slot, metrics: Metrics) -> None:
     url = slot.engine.url
-    metrics.engine_up.labels(url).set(slot.is_ready)
+    metrics.engine_up.labels(url).set(slot.is_ready or slot.state is State.DRAINING)
     metrics.engine_restarts.labels(url).set(slot.local.restarts if slot.local else 0)
     metrics.reuse_proven.labels(url).set(slot.reuse is Reuse.ON)
     metrics.mirror_live.labels(url).set(slot.held.is_live)
     metrics.event_gaps.labels(url).set(slot.events.n_gaps if slot.events else 0)
     metrics.event_replays.labels(url).set(slot.events.n_replays if slot.events else 0)
     metrics.engine_running.labels(url).set(slot.n_running)
+    metrics.engine_queue_s.labels(url).set(slot.queue_ms / 1000)
+    for why, n_requests in slot.n_routed.items():
+        metrics.routed.labels(url, why).set(n_requests)
     metrics.prediction_error.labels(url).set(slot.accuracy.error or 0)
 
 

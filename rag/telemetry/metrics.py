@@ -110,7 +110,9 @@ class Metrics:
         )
 
     def _engines(self, table: Table) -> None:
-        self.engine_up = table.gauge("rag_engine_up", "1 while the engine is ready.", "engine")
+        self.engine_up = table.gauge(
+            "rag_engine_up", "1 while the engine is ready, or is drained and finishes what it has.", "engine"
+        )
         self.engine_restarts = table.gauge("rag_engine_restarts", "Restarts of the local engine.", "engine")
         self.reuse_proven = table.gauge(
             "rag_engine_reuse_proven", "1 if the probe at start saw a prompt reused.", "engine"
@@ -127,6 +129,10 @@ class Metrics:
         self.engine_running = table.gauge(
             "rag_engine_running_requests", "Requests of this service that it has.", "engine"
         )
+        self.engine_queue_s = table.gauge(
+            "rag_engine_queue_seconds", "What the prompts that it has should take to their first tokens.", "engine"
+        )
+        self.routed = table.gauge("rag_engine_routed_requests", "Requests that came to it, by why.", "engine", "why")
         self.prediction_error = table.gauge(
             "rag_engine_prediction_error_ratio",
             "Share of the prompt tokens of the last 100 requests whose reuse was predicted wrongly.",

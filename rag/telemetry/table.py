@@ -19,6 +19,7 @@ LABELS = {
     "stage": "part of the path",
     "status": "HTTP status; of citations: how well it is supported",
     "version": "version of the service",
+    "why": "why a request came to an engine: `only`, `held`, `home` or `spilled`, docs/operations.md",
 }
 
 
