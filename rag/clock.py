@@ -2,6 +2,8 @@
 
 import time
 
+from rag.telemetry import stage_span
+
 _LONGEST_WAIT_S = 30.0  # for an engine that restarts
 
 
@@ -17,6 +19,7 @@ class Clock:
     def lap(self, name: str) -> None:
         """Note the time since the last lap under a name."""
         now = time.perf_counter()
+        stage_span(name, now - self._last)
         self.timings_ms[name] = (now - self._last) * 1000
         self._last = now
 

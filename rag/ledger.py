@@ -9,7 +9,7 @@ from rag.compose import Composed
 from rag.engine import Ticket
 from rag.recall import History
 from rag.tally import Tally
-from rag.telemetry import Metrics
+from rag.telemetry import Metrics, describe_request
 from rag.types import Priority, Segment, Usage
 
 _REUSABLE = {"system", "shared_prefix", "history"}  # what others or this conversation will have computed
@@ -55,6 +55,13 @@ def count(
         return  # the engine was not asked: there is nothing to reuse, and no first token
     if report.collection:
         tally.add(report.collection, reuse)
+    describe_request(
+        collection=label,
+        prompt_tokens=reuse.prompt_tokens,
+        predicted_cached_tokens=reuse.predicted_cached_tokens,
+        cached_tokens=reuse.cached_tokens or 0,
+        miss_reason=reuse.miss_reason or "",
+    )
     metrics.prompt_tokens.labels(label).inc(reuse.prompt_tokens)
     metrics.predicted_cached_tokens.labels(label).inc(reuse.predicted_cached_tokens)
     if reuse.cached_tokens is not None:
