@@ -57,7 +57,8 @@ class UploadIndexer:
                     wanted = [job for job in some if is_wanted(job.file_id)]
                     outcomes |= self._apply(wanted, run, draft, cut)
                 n_embedded += run.n_embedded
-        return Indexed(outcomes=outcomes, n_embedded=n_embedded, seconds=stages.seconds)
+        seconds = {str(stage): seconds for stage, seconds in stages.seconds.items()}
+        return Indexed(outcomes=outcomes, n_embedded=n_embedded, seconds=seconds)
 
     def _apply(self, jobs: Sequence[Job], run: Run, draft: Draft, cut: Cut) -> Mapping[FileId, FileError | None]:
         limit = self._settings.max_file_bytes
