@@ -12,7 +12,7 @@ from ingest.scan import scan_files
 from ingest.stages import Stages
 from ingest.worker.pool import Readers
 from rag.embed import Encoder
-from rag.indexing import Job
+from rag.indexing import Indexed, Job
 from rag.settings import IngestSettings
 from rag.store import Cut, Draft, FileError, SeenFiles
 from rag.types import FileId
@@ -38,9 +38,10 @@ class UploadIndexer:
 
     def index(
         self, draft: Draft, jobs: Sequence[Job], encoder: Encoder, *, is_wanted: Callable[[FileId], bool]
-    ) -> Mapping[FileId, FileError | None]:
-        """Why each file that was still wanted failed; None: it is in the draft."""
+    ) -> Indexed:
+        """What came of the files that were still wanted."""
         outcomes: dict[FileId, FileError | None] = {}
+        stages, n_embedded = Stages(), 0
         with Readers(self._settings.model_copy(update={"max_members": 0})) as readers:  # one file, one document
             for cut, alike in groupby(sorted(jobs, key=_way), key=lambda job: job.cut):
                 run = Run(
@@ -50,12 +51,14 @@ class UploadIndexer:
                     chunker=self._chunker(encoder, cut),
                     recipe=_recipe(cut),
                     max_file_bytes=self._settings.max_file_bytes,
-                    stages=Stages(),
+                    stages=stages,
                 )
                 for some in _batches(alike):
                     wanted = [job for job in some if is_wanted(job.file_id)]
                     outcomes |= self._apply(wanted, run, draft, cut)
-        return outcomes
+                n_embedded += run.n_embedded
+        seconds = {str(stage): seconds for stage, seconds in stages.seconds.items()}
+        return Indexed(outcomes=outcomes, n_embedded=n_embedded, seconds=seconds)
 
     def _apply(self, jobs: Sequence[Job], run: Run, draft: Draft, cut: Cut) -> Mapping[FileId, FileError | None]:
         limit = self._settings.max_file_bytes

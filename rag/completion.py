@@ -95,7 +95,9 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
             async with aclosing(rooms.pool.stream(ticket, ask.sampling, request_id=request_id)) as deltas:
                 async for delta in deltas:
                     ask.meter.spend(n_prompt + len(delta.token_ids))
-                    n_prompt = 0  # it counts once, as soon as the engine has taken it
+                    if n_prompt:
+                        n_prompt = 0  # it counts once, as soon as the engine has taken it
+                        _count_first(ask, rooms, clock)
                     if delta.usage:
                         _count(delta.usage, ticket, rooms.metrics)
                     yield delta
@@ -104,6 +106,11 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
             f"The completions were not complete after {clock.timeout_s:g} s (server.request_timeout_s). "
             "Ask for fewer max_tokens or prompts, or raise the limit."
         ) from None
+
+
+def _count_first(ask: CompletionAsk, rooms: Rooms, clock: Clock) -> None:
+    objective_s = rooms.settings.server.first_token_objective_s
+    rooms.metrics.first_token(clock.since_s(), priority=ask.priority, objective_s=objective_s)
 
 
 def _count(usage: Usage, ticket: Ticket, metrics: Metrics) -> None:

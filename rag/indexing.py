@@ -6,10 +6,11 @@ one indexes a vector store, and what a killed one left in progress is free at on
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from rag.embed.borrowed import BorrowedEncoder
 from rag.errors import CollectionBusy, ConfigError, CorpusError, NotFound
 from rag.library import Library
 from rag.store import Attachment, Cut, Draft, FileError, FileStatus
+from rag.telemetry import Metrics
 from rag.types import CollectionId, FileId
 
 log = structlog.get_logger()
@@ -39,6 +41,15 @@ class Job:
     cut: Cut
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """What came of some jobs."""
+
+    outcomes: Mapping[FileId, FileError | None]  # why each file that was still wanted failed; None: it is in the draft
+    n_embedded: int = 0  # chunks
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
+
+
 class Indexer(Protocol):
     """Puts files into a draft. Calls block."""
 
@@ -47,18 +58,19 @@ class Indexer(Protocol):
 
     def index(
         self, draft: Draft, jobs: Sequence[Job], encoder: Encoder, *, is_wanted: Callable[[FileId], bool]
-    ) -> Mapping[FileId, FileError | None]:
-        """Why each file that was still wanted failed; None: it is in the draft."""
+    ) -> Indexed:
+        """What came of the files that were still wanted."""
 
 
 class Indexing:
     """One worker: a loop that looks for work, and a thread that does it."""
 
-    def __init__(self, library: Library, indexer: Indexer, encoder: BorrowedEncoder) -> None:
+    def __init__(self, library: Library, indexer: Indexer, encoder: BorrowedEncoder, metrics: Metrics) -> None:
         """Nothing is done before `start`."""
         self._library = library
         self._indexer = indexer
         self._encoder = encoder
+        self._metrics = metrics
         self._news = asyncio.Event()
         self._is_closing = threading.Event()
         self._n_failures: dict[CollectionId, int] = {}
@@ -130,12 +142,15 @@ class Indexing:
             waiting = attachments.with_status(store, FileStatus.IN_PROGRESS, limit=_AT_ONCE)
             _remove(draft, set(removing))
             jobs, outcomes = self._jobs(waiting)
-            outcomes |= self._indexer.index(
+            indexed = self._indexer.index(
                 draft, jobs, self._encoder, is_wanted=lambda file_id: self._is_wanted(store, file_id)
             )
+            outcomes |= indexed.outcomes
             unwanted = {file_id for file_id in outcomes if not attachments.is_waiting(store, file_id)}
             _remove(draft, unwanted | {file_id for file_id, error in outcomes.items() if error})
+            began = time.perf_counter()
             generation = draft.publish()
+            self._count(indexed, outcomes, time.perf_counter() - began)
             attachments.removed(store, removing)
             attachments.finish(store, {key: error for key, error in outcomes.items() if key not in unwanted})
         if jobs or removing:
@@ -150,6 +165,13 @@ class Indexing:
             )
         if len(removing) == _AT_ONCE or len(waiting) == _AT_ONCE:
             self._index(store)
+
+    def _count(self, indexed: Indexed, outcomes: Mapping[FileId, FileError | None], publish_s: float) -> None:
+        for stage, seconds in {**indexed.seconds, "publish": publish_s}.items():
+            self._metrics.indexing_s.labels(stage).inc(seconds)
+        self._metrics.embedded_chunks.inc(indexed.n_embedded)
+        for error in outcomes.values():
+            self._metrics.indexed_files.labels("failed" if error else "completed").inc()
 
     def _jobs(self, waiting: Sequence[Attachment]) -> tuple[list[Job], dict[FileId, FileError | None]]:
         """What to index, and the errors of what is gone."""
@@ -171,6 +193,7 @@ class Indexing:
 
     def _give_up_at_last(self, store: CollectionId) -> None:
         """Nothing; after several tries the files that wait are failed, so that nobody waits for ever."""
+        self._metrics.indexing_errors.inc()
         self._n_failures[store] = self._n_failures.get(store, 0) + 1
         if self._n_failures[store] < _TRIES:
             return
@@ -180,6 +203,7 @@ class Indexing:
         )
         waiting = attachments.with_status(store, FileStatus.IN_PROGRESS, limit=_AT_ONCE)
         attachments.finish(store, {each.file_id: error for each in waiting})
+        self._metrics.indexed_files.labels("failed").inc(len(waiting))
 
 
 def _remove(draft: Draft, file_ids: set[FileId]) -> None:

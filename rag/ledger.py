@@ -1,7 +1,7 @@
 """What an engine had already computed of a prompt: predicted, reported, and why not more."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rag.applications import Steadiness
 from rag.ask import Choice, Report, Reuse
@@ -9,8 +9,8 @@ from rag.compose import Composed
 from rag.engine import Ticket
 from rag.recall import History
 from rag.tally import Tally
-from rag.telemetry import Metrics
-from rag.types import Segment, Usage
+from rag.telemetry import Metrics, describe_request
+from rag.types import Priority, Segment, Usage
 
 _REUSABLE = {"system", "shared_prefix", "history"}  # what others or this conversation will have computed
 _WHY_HISTORY = {History.NONE: "cold", History.EDITED: "history_edited", History.MOVED: "prefix_changed"}
@@ -25,7 +25,7 @@ CURES = {
     "below_block": "It is shorter than one block of the engine's cache. Nothing is lost.",
     "unreported": "The engine does not say. Start vLLM with --enable-prompt-tokens-details.",
 }
-_STAGES = ("queue", "retrieve", "compose")
+_STAGES = ("queue", "retrieve", "compose")  # laps, one after the other
 
 
 def account(ticket: Ticket, composed: Composed, usage: Usage) -> Reuse:
@@ -41,8 +41,13 @@ def account(ticket: Ticket, composed: Composed, usage: Usage) -> Reuse:
     )
 
 
-def count(report: Report, judged_s: Sequence[float], metrics: Metrics, tally: Tally) -> None:
-    """Add an answer to the metrics, and to the tally of its collection. judged_s: what each statement took."""
+def count(
+    report: Report, judged_s: Sequence[float], metrics: Metrics, tally: Tally, *, priority: Priority, objective_s: float
+) -> None:
+    """Add an answer to the metrics, and to the tally of its collection.
+
+    judged_s: what each statement took. objective_s: within which its first token was to come.
+    """
     reuse, label = report.reuse, report.collection or ""
     for choice in report.choices:
         _count_choice(choice, label, metrics)
@@ -50,6 +55,13 @@ def count(report: Report, judged_s: Sequence[float], metrics: Metrics, tally: Ta
         return  # the engine was not asked: there is nothing to reuse, and no first token
     if report.collection:
         tally.add(report.collection, reuse)
+    describe_request(
+        collection=label,
+        prompt_tokens=reuse.prompt_tokens,
+        predicted_cached_tokens=reuse.predicted_cached_tokens,
+        cached_tokens=reuse.cached_tokens or 0,
+        miss_reason=reuse.miss_reason or "",
+    )
     metrics.prompt_tokens.labels(label).inc(reuse.prompt_tokens)
     metrics.predicted_cached_tokens.labels(label).inc(reuse.predicted_cached_tokens)
     if reuse.cached_tokens is not None:
@@ -60,10 +72,18 @@ def count(report: Report, judged_s: Sequence[float], metrics: Metrics, tally: Ta
         metrics.misses.labels(label, reuse.miss_reason).inc()
     for seconds in judged_s:
         metrics.judge_s.observe(seconds)
-    metrics.first_token_s.observe(report.timings_ms["first_token"] / 1000)
-    for stage in _STAGES:
-        if stage in report.timings_ms:
-            metrics.stage_s.labels(stage).observe(report.timings_ms[stage] / 1000)
+    metrics.first_token(report.timings_ms["first_token"] / 1000, priority=priority, objective_s=objective_s)
+    for stage, took_ms in _stages_ms(report.timings_ms).items():
+        metrics.stage_s.labels(stage).observe(took_ms / 1000)
+
+
+def _stages_ms(timings_ms: Mapping[str, float]) -> Mapping[str, float]:
+    before = {stage: timings_ms[stage] for stage in _STAGES if stage in timings_ms}
+    return before | {
+        "engine": max(0.0, timings_ms["first_token"] - sum(before.values())),
+        "generate": timings_ms["total"] - timings_ms["first_token"],
+        "cite": timings_ms["cite"],
+    }
 
 
 def _count_choice(choice: Choice, label: str, metrics: Metrics) -> None:

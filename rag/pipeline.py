@@ -46,7 +46,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             salt = cache_salt(ask.group, generation, rooms)
             composed, found = await _fitting_prompt(ask, generation, salt, rooms, clock)
             if generation and found and composed.is_refused:
-                for event in _refused(generation, found, composed, sampling.n, clock, rooms):
+                for event in _refused(ask, generation, found, composed, sampling.n, clock, rooms):
                     yield event
                 return
             if composed.offer:
@@ -73,7 +73,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             clock.add("cite", sum(answering.judged_s))
             choices = [marked(reader.choice(), rooms.abstention.admits) for reader in readers]
             report = _report(generation, found, composed, ticket, choices, answering.usage, clock)
-            count(report, answering.judged_s, rooms.metrics, rooms.tally)
+            _count(report, answering.judged_s, ask, rooms)
             place.answered(clock.between_s("queue", "first_token"), report.usage.completion_tokens // sampling.n)
             yield report
 
@@ -197,7 +197,7 @@ async def _deltas(
 
 
 def _refused(
-    generation: Generation, found: Found, composed: Composed, n_choices: int, clock: Clock, rooms: Rooms
+    ask: Ask, generation: Generation, found: Found, composed: Composed, n_choices: int, clock: Clock, rooms: Rooms
 ) -> Iterator[Event]:
     """All events of an answer that the engine is not asked for."""
     clock.mark("first_token")
@@ -214,8 +214,13 @@ def _refused(
     )
     yield found
     yield from pieces
-    count(report, (), rooms.metrics, rooms.tally)
+    _count(report, (), ask, rooms)
     yield report
+
+
+def _count(report: Report, judged_s: Sequence[float], ask: Ask, rooms: Rooms) -> None:
+    objective_s = rooms.settings.server.first_token_objective_s
+    count(report, judged_s, rooms.metrics, rooms.tally, priority=ask.priority, objective_s=objective_s)
 
 
 def _report(

@@ -119,7 +119,8 @@ async def open_rooms(
         batcher = Batcher(encoder, max_queue=settings.embedding.max_queue)
         stack.push_async_callback(batcher.close)
         engine = await engines.start()
-        indexing = Indexing(library, indexer, BorrowedEncoder(batcher, asyncio.get_running_loop()))
+        metrics = Metrics()
+        indexing = Indexing(library, indexer, BorrowedEncoder(batcher, asyncio.get_running_loop()), metrics)
         stack.push_async_callback(indexing.close)
         indexing.start()
         # A remote engine says itself which model it serves; its weights may have another path there than here.
@@ -135,7 +136,6 @@ async def open_rooms(
         kept = settings.responses
         responses = ResponseStore(settings.data_dir, keep_days=kept.keep_days, capacity=kept.max_stored)
         stack.callback(responses.close)
-        metrics = Metrics()
         follower = make_follower(settings, library, prefixes, metrics)
         if follower:
             stack.callback(follower.close)

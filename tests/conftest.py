@@ -78,17 +78,34 @@ def tiny_format(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_json: s
     return folder
 
 
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The program that checks and tests rules and queries of Prometheus."""
+    return _program("promtool", package="prometheus")
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> str:
+    """The program of Prometheus."""
+    return _program("prometheus", package="prometheus")
+
+
+def _program(name: str, *, package: str) -> str:
+    """The path of a program that is installed; the test fails or is left out without it."""
+    if found := shutil.which(name):
+        return found
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{name} is not installed, and no test may be left out here")
+    pytest.skip(f"{name} is not installed: apt-get install {package}")
+
+
 StartRedis = Callable[[], tuple[str, "subprocess.Popen[bytes]"]]
 
 
 @pytest.fixture
 def start_redis(tmp_path: Path) -> Iterator[StartRedis]:
     """Starts a real redis-server on a free port: its URL and its process, which ends with the test."""
-    program = shutil.which("redis-server")
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("redis-server is not installed, and no test may be left out here")
-        pytest.skip("redis-server is not installed: apt-get install redis-server")
+    program = _program("redis-server", package="redis-server")
     with ExitStack() as stack:
         yield lambda: stack.enter_context(_redis(program, tmp_path))
 

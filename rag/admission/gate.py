@@ -82,6 +82,17 @@ class Gate:
             await self._room.hold(n_tokens, need.kv_tokens, wait_s=wait_s)
             place.n_kv_tokens = n_tokens
 
+    def predicted_wait_s(self) -> float:
+        """Seconds that a short request of normal priority would wait for a place; 0 also while that is not known."""
+        if self._n_held < self._max_concurrent and not len(self._queue):
+            return 0.0
+        return self._pace.wait_s(self._queue.tokens_before(Claim()))
+
+    @property
+    def n_kv_tokens(self) -> int:
+        """Tokens of the engines' caches that running requests hold alone."""
+        return self._room.n_held
+
     async def _enter(self, claim: Claim, wait_s: float) -> None:
         if self._n_held < self._max_concurrent and not len(self._queue):
             self._n_held += 1

@@ -14,7 +14,7 @@ class CacheRoom:
 
     def __init__(self) -> None:
         """Nothing is held."""
-        self._n_held = 0
+        self.n_held = 0
         self._waiting: deque[tuple[int, int, asyncio.Future[None]]] = deque()
 
     async def hold(self, n_tokens: int, kv_tokens: int, *, wait_s: float) -> None:
@@ -25,7 +25,7 @@ class CacheRoom:
         """
         capacity = int(_SHARE * kv_tokens)
         if not self._waiting and self._fits(n_tokens, capacity):
-            self._n_held += n_tokens
+            self.n_held += n_tokens
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (n_tokens, capacity, turn)
@@ -47,15 +47,15 @@ class CacheRoom:
 
     def give_back(self, n_tokens: int) -> None:
         """Nothing; so many tokens are held no more, and whoever waited for them goes on."""
-        self._n_held -= n_tokens
+        self.n_held -= n_tokens
         while self._waiting:
             n_wanted, capacity, turn = self._waiting[0]
             if not turn.done():
                 if not self._fits(n_wanted, capacity):
                     return
-                self._n_held += n_wanted
+                self.n_held += n_wanted
                 turn.set_result(None)
             self._waiting.popleft()
 
     def _fits(self, n_tokens: int, capacity: int) -> bool:
-        return not self._n_held or self._n_held + n_tokens <= capacity
+        return not self.n_held or self.n_held + n_tokens <= capacity

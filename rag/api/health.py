@@ -5,10 +5,11 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 import rag
 from rag.api.access import CallerDep, requires, visible_collections
+from rag.api.scrape import gauge
 from rag.api.state import RoomsDep, StateDep
 from rag.api.wire import Json
 from rag.auth import Caller, Scope
-from rag.engine import Reuse, Slot
+from rag.engine import Slot
 from rag.rooms import Rooms, collection_facts
 
 router = APIRouter(tags=["operations"])
@@ -46,15 +47,7 @@ async def _facts(caller: Caller, rooms: Rooms | None) -> Json:
 @router.get("/metrics", dependencies=[requires(Scope.ADMIN)])
 async def metrics(rooms: RoomsDep) -> Response:
     """Prometheus' text format."""
-    for slot in rooms.pool.slots:
-        url = slot.engine.url
-        rooms.metrics.engine_up.labels(url).set(slot.is_ready)
-        rooms.metrics.engine_restarts.labels(url).set(slot.local.restarts if slot.local else 0)
-        rooms.metrics.reuse_proven.labels(url).set(slot.reuse is Reuse.ON)
-        rooms.metrics.mirror_live.labels(url).set(slot.held.is_live)
-        rooms.metrics.event_gaps.labels(url).set(slot.events.n_gaps if slot.events else 0)
-        rooms.metrics.event_replays.labels(url).set(slot.events.n_replays if slot.events else 0)
-        rooms.metrics.prediction_error.labels(url).set(slot.accuracy.error or 0)
+    await gauge(rooms)
     return PlainTextResponse(rooms.metrics.render(), media_type="text/plain; version=0.0.4")
 
 

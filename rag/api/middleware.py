@@ -15,6 +15,7 @@ from rag.api.errors import describe, internal_error
 from rag.api.state import State
 from rag.errors import TooLarge
 from rag.settings import ServerSettings
+from rag.telemetry import request_span
 
 _LONGEST_ID = 128
 UPLOAD_PATH = "/v1/files"
@@ -36,6 +37,21 @@ class Frame:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with request_span(scope["method"], Headers(scope=scope)) as span:
+            answer = await self._answer(scope, receive, send)
+            if span.is_recording():
+                route = _route(scope)
+                span.update_name(f"{scope['method']} {route}")
+                span.set_attributes(
+                    {
+                        "http.request.method": scope["method"],
+                        "http.route": route,
+                        "http.response.status_code": answer.status,
+                        "rag.request_id": answer.request_id,
+                    }
+                )
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> "_Answer":
         if scope["method"] == "HEAD":
             # As GET; the server, which has the scope as it was, leaves the body out.
             scope = {**scope, "method": "GET"}
@@ -62,11 +78,15 @@ class Frame:
             await answer.fail(JSONResponse(internal_error(), 500), scope, receive)
         finally:
             self._count(scope, answer.status)
+        return answer
 
     def _count(self, scope: Scope, status: int) -> None:
         if self._state.rooms:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self._state.rooms.metrics.requests.labels(route, status).inc()
+            self._state.rooms.metrics.requests.labels(_route(scope), status).inc()
+
+
+def _route(scope: Scope) -> str:
+    return str(getattr(scope.get("route"), "path", "unmatched"))
 
 
 class _Answer:

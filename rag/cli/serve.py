@@ -47,9 +47,11 @@ def serve(
     ).settings
     from ingest.uploads import UploadIndexer
     from rag import api
-    from rag.telemetry import set_up_logs
+    from rag.settings import wants_traces
+    from rag.telemetry import set_up_logs, tracing
 
     set_up_logs(settings.log)
     if as_json:
         say_json({"pid": os.getpid(), "service_file": str(settings.data_dir / "run" / "service.json")})
-    api.serve(settings, UploadIndexer(settings.ingest))
+    with tracing(is_on=wants_traces()):
+        api.serve(settings, UploadIndexer(settings.ingest))

@@ -40,7 +40,8 @@ class Fault(StrEnum):
 class FakeServer:
     """The routes of vLLM that a service uses, over a fake engine. `fault` may change at any time.
 
-    Of a request it minds the prompt, the salt, `max_tokens` and `n`. `sessions` has what each named as its session.
+    Of a request it minds the prompt, the salt, `max_tokens` and `n`. `sessions` and `traces` have what each
+    named as its session and as the span above it.
     """
 
     def __init__(self, engine: FakeEngine) -> None:
@@ -48,6 +49,7 @@ class FakeServer:
         self.engine = engine
         self.fault = Fault.NONE
         self.sessions: list[str | None] = []
+        self.traces: list[str | None] = []
         self.app = Starlette(
             routes=[
                 Route("/health", self._health),
@@ -74,6 +76,7 @@ class FakeServer:
     async def _completions(self, request: Request) -> Response:
         body = await request.json()
         self.sessions.append(request.headers.get("x-session-id"))
+        self.traces.append(request.headers.get("traceparent"))
         match self.fault:
             case Fault.BROKEN:
                 return JSONResponse({"error": {"message": "Told to fail.", "code": 500}}, 500)

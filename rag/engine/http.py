@@ -14,6 +14,7 @@ from rag.engine.completion import completion_body, read_delta, refusal
 from rag.engine.detokenize import Detokenizer
 from rag.engine.generate import GENERATE, can_generate, generate_body, generate_headers
 from rag.errors import ConfigError, EngineError, EngineUnavailable, InvalidRequest
+from rag.telemetry import engine_span
 from rag.types import Delta, Sampling, Tokens
 
 _CACHE_CONFIG = re.compile(r"^vllm:cache_config_info\{(.*)\} ", re.MULTILINE)
@@ -104,6 +105,9 @@ class VllmEngine:
         else:
             path = "/v1/completions"
             body = completion_body(self._model, token_ids, sampling, salt=salt, report=report)
+        span, trace_headers = engine_span(path)
+        headers |= trace_headers
+        span.set_attribute("server.address", self.url)
         try:
             async with self._client.stream("POST", path, json=body, headers=headers) as response:
                 if response.status_code != httpx2.codes.OK:
@@ -111,9 +115,14 @@ class VllmEngine:
                 async for line in response.aiter_lines():
                     if line.startswith("data: ") and line != "data: [DONE]":
                         delta = read_delta(self.url, line[6:], n_top=sampling.top_logprobs)
+                        if delta.usage:
+                            span.set_attribute("gen_ai.usage.input_tokens", delta.usage.prompt_tokens)
+                            span.set_attribute("gen_ai.usage.output_tokens", delta.usage.completion_tokens)
                         yield detokenizer.spoken(delta) if detokenizer else delta
         except httpx2.RequestError as error:
             raise self._unreachable(error) from None
+        finally:
+            span.end()
 
     async def close(self) -> None:
         """Let go of connections."""

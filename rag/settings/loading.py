@@ -60,6 +60,13 @@ class Loaded:
             )
 
 
+def wants_traces() -> bool:
+    """Whether the environment says where traces go: OpenTelemetry's own variables, which its SDK reads."""
+    names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    is_off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    return not is_off and any(os.environ.get(name) for name in names)
+
+
 def load(command_line: Tree | None = None, *, config: Path | None = None) -> Loaded:
     """Settings from all sources.
 

@@ -30,6 +30,7 @@ class CollectionInfo:
     documents: int
     chunks: int
     n_bytes: int  # on the disk
+    published_at: int  # Unix seconds
     prefix_version: str  # 16 hex digits; equal when the ordered chunks are
     embedding: EmbeddingInfo
 
@@ -79,6 +80,7 @@ def read_info(folder: Folder, number: int) -> CollectionInfo:
             documents=int(manifest["documents"]),
             chunks=int(manifest["chunks"]),
             n_bytes=sum(int(file["bytes"]) for file in manifest["files"].values()),
+            published_at=int(file.stat().st_mtime),
             prefix_version=str(manifest["prefix_version"]),
             embedding=EmbeddingInfo(**manifest["embedding"]),
         )

@@ -2,5 +2,16 @@
 
 from rag.telemetry.logs import set_up_logs
 from rag.telemetry.metrics import Metrics
+from rag.telemetry.table import LABELS
+from rag.telemetry.traces import describe_request, engine_span, request_span, stage_span, tracing
 
-__all__ = ["Metrics", "set_up_logs"]
+__all__ = [
+    "LABELS",
+    "Metrics",
+    "describe_request",
+    "engine_span",
+    "request_span",
+    "set_up_logs",
+    "stage_span",
+    "tracing",
+]

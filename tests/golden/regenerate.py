@@ -15,6 +15,7 @@ from rag.api.reference import endpoints
 from rag.api.state import State
 from rag.cli.app import app
 from rag.settings import Loaded, Settings
+from rag.telemetry import LABELS, Metrics
 
 FOLDER = Path(__file__).parent
 OPENAI_PAGE = FOLDER.parents[1] / "docs" / "openai.md"
@@ -65,6 +66,35 @@ def configuration() -> str:
     return "\n".join(lines) + "\n"
 
 
+def metrics() -> str:
+    """The page of all metrics."""
+    table = Metrics().table
+    lines = [
+        "# Metrics",
+        "",
+        "`GET /metrics` gives these in Prometheus' text format, to keys of the scope `admin`. Units stand in the",
+        "names: seconds, bytes, tokens. Of a histogram there are `_bucket`, `_sum` and `_count`. Counters start from",
+        "zero when the service does, which `_created` says. An answer counts when it is finished, and one that its",
+        "client cut off does not.",
+        "",
+        "vLLM has metrics of its own at each engine. Its `vllm:prompt_tokens_total` and `vllm:prefix_cache_hits_total`",
+        "grow by as much as `rag_prompt_tokens_total` and `rag_cached_tokens_total`, and by the prompts of probes, of",
+        "warming, of answers that were cut off, and of its other clients. `process_*` and `python_*` are metrics of",
+        "Prometheus' Python client.",
+        "",
+        "Alerts on them: [alerts.md](alerts.md). This page is generated from `rag/telemetry/metrics.py`.",
+        "",
+        "| metric | kind | labels | |",
+        "| --- | --- | --- | --- |",
+    ]
+    for row in table.rows:
+        labels = ", ".join(f"`{label}`" for label in row.labels)
+        lines.append(f"| `{row.name}` | {row.kind} | {labels} | {row.meaning} |")
+    used = {label for row in table.rows for label in row.labels}
+    lines += ["", "| label | |", "| --- | --- |", *(f"| `{label}` | {LABELS[label]} |" for label in sorted(used))]
+    return "\n".join(lines) + "\n"
+
+
 def openapi() -> str:
     """The service's OpenAPI document."""
     return json.dumps(create_app(State(Settings())).openapi(), indent=1, ensure_ascii=False) + "\n"
@@ -90,6 +120,7 @@ GOLDEN: dict[str, tuple[Path, Callable[[], str]]] = {
     "openapi.json": (FOLDER / "openapi.json", openapi),
     "openai.md": (OPENAI_PAGE, openai_page),
     "configuration.md": (FOLDER.parents[1] / "docs" / "configuration.md", configuration),
+    "metrics.md": (FOLDER.parents[1] / "docs" / "metrics.md", metrics),
 }
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from ingest.uploads import UploadIndexer
 from rag.embed import Batcher, Encoder, FakeEncoder
 from rag.embed.borrowed import BorrowedEncoder
 from rag.errors import CorpusError
-from rag.indexing import Indexing, Job
+from rag.indexing import Indexed, Indexing, Job
 from rag.library import Library
 from rag.settings import Settings
-from rag.store import CollectionInfo, Draft, FileError, FileStatus, NewAttachment, Shelf, Store
+from rag.store import CollectionInfo, Draft, FileStatus, NewAttachment, Shelf, Store
+from rag.telemetry import Metrics
 from rag.types import FileId
 
 
@@ -29,7 +30,7 @@ class Recorder(UploadIndexer):
 
     def index(
         self, draft: Draft, jobs: Sequence[Job], encoder: Encoder, *, is_wanted: Callable[[FileId], bool]
-    ) -> Mapping[FileId, FileError | None]:
+    ) -> Indexed:
         self.rounds.append([job.filename for job in jobs])
         if self.failure:
             raise self.failure
@@ -77,7 +78,7 @@ def worker(library: Library, indexer: UploadIndexer, is_so: Callable[[], bool]) 
     """Runs a worker until something is so."""
 
     async def work(batcher: Batcher) -> None:
-        indexing = Indexing(library, indexer, BorrowedEncoder(batcher, asyncio.get_running_loop()))
+        indexing = Indexing(library, indexer, BorrowedEncoder(batcher, asyncio.get_running_loop()), Metrics())
         indexing.start()
         await until(is_so)
         await indexing.close()
