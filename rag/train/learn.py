@@ -55,8 +55,8 @@ def learn(base: Path, samples: Packed, options: Options, told: Callable[[str], o
     torch.manual_seed(options.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32  # few CPUs compute in bfloat16
-    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).to(device)
-    model.requires_grad_(False)
+    model: nn.Module = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+    model.to(device).requires_grad_(False)
     added = [_add(layer, options.rank) for layer in linear_layers(model).values()]
     weights = [weight for each in added for weight in each.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=options.rate, betas=(0.9, 0.98), weight_decay=0.0)
@@ -70,7 +70,7 @@ def learn(base: Path, samples: Packed, options: Options, told: Callable[[str], o
         for group in optimizer.param_groups:
             group["lr"] = options.rate * _pace(done)
         loss = _loss(model, samples, batch, device)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

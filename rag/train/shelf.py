@@ -63,9 +63,9 @@ def _index(texts: Sequence[str]) -> dict[str, tuple[NDArray[np.int64], NDArray[n
     found = {}
     for stem, pairs in rows.items():
         at = np.array([row for row, _ in pairs], np.int64)
-        count = np.array([count for _, count in pairs], np.float32)
+        counted = np.array([count for _, count in pairs], np.float32)
         idf = np.log(1 + (len(texts) - len(at) + 0.5) / (len(at) + 0.5))
-        found[stem] = at, (idf * count * (_K1 + 1) / (count + norms[at])).astype(np.float32)
+        found[stem] = at, (idf * counted * (_K1 + 1) / (counted + norms[at])).astype(np.float32)
     return found
 
 
