@@ -127,7 +127,7 @@ def outcome(docs: Path, data_dir: Path, encoder: Encoder, engine: Engine, addres
 
 
 def told(summary: Mapping[str, object]) -> Mapping[str, object]:
-    return {name: value for name, value in summary.items() if name not in {"seconds", "stages"}}
+    return {name: value for name, value in summary.items() if name != "seconds"}
 
 
 def generation(data_dir: Path) -> Mapping[str, str]:

@@ -86,7 +86,7 @@ def test_the_summary_has_exactly_the_documented_keys(docs: Path, run: Run) -> No
     summary = run(docs).as_dict()
     assert list(summary) == [
         "collection", "generation", "new", "changed", "moved", "unchanged", "removed", "skipped", "failed", "chunks",
-        "embedded", "seconds", "stages",
+        "embedded", "seconds",
     ]  # fmt: skip
     assert summary["skipped"] == [{"path": "empty.md", "reason": "empty"}]
     assert summary["failed"] == [{"path": "bad.pdf", "error": "damaged: it is no readable PDF, or it has no pages"}]
