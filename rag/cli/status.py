@@ -31,7 +31,6 @@ def status(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson =
         "data_dir": str(settings.data_dir),
         "service": _service(service, facts),
         "engines": [_pick(engine, _ENGINE) for engine in facts.get("engines", ())],
-        "chat_model": _chat_model(settings, facts),
         "embedding": facts.get("embedding") or _embedding(settings),
         "collections": [_pick(collection, _COLLECTION) for collection in collections],
     }
@@ -42,7 +41,8 @@ def status(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson =
     reasons = [
         f"{engine['url']} is {engine['state']}: {engine['reason']}" for engine in engines if engine.get("reason")
     ]
-    _show(document, {engine["url"]: engine.get("reuse", "unreported") for engine in engines}, reasons)
+    reuse = {engine["url"]: engine.get("reuse", "unreported") for engine in engines}
+    _show(document, _chat_model(settings, facts), reuse, reasons)
     for collection in collections:
         for line in _reuse(collection):
             say(line)
@@ -123,7 +123,7 @@ def _described(store: "Store", ids: list[str], settings: "Settings") -> list[Jso
     return facts
 
 
-def _show(document: Json, reuse: Mapping[str, str], reasons: Sequence[str]) -> None:
+def _show(document: Json, chat_model: str, reuse: Mapping[str, str], reasons: Sequence[str]) -> None:
     service = document["service"]
     say(f"prefixrag {document['version']}, data in {document['data_dir']}")
     say(f"service: {service['state']} at {service['url']} (pid {service['pid']})" if service else "service: none runs")
@@ -137,7 +137,7 @@ def _show(document: Json, reuse: Mapping[str, str], reasons: Sequence[str]) -> N
         for line in dict.fromkeys(map(_advice, reuse.values())):
             if line:
                 say(line)
-    say(f"chat model: {document['chat_model']}")
+    say(f"chat model: {chat_model}")
     embedding = document["embedding"]
     say(f"embedding: {embedding['model']}, {embedding['dimensions'] or '?'} dimensions, {embedding['dtype'] or '?'}")
     columns = ("collection", "id", "generation", "documents", "chunks", "tokens", "shared prefix")
