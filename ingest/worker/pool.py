@@ -1,6 +1,7 @@
 """Workers side by side: files in, documents out, in order."""
 
 import hashlib
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -54,7 +55,9 @@ class Readers:
         self._converter = _converter(settings, self._bounds.limits)
         self._n_workers = settings.workers or usable_cores()
         self._executor = ThreadPoolExecutor(self._n_workers, thread_name_prefix="read")
+        self._lock = threading.Lock()
         self._workers: list[Worker] = []
+        self._is_closed = False
         self._idle: LifoQueue[Worker] = LifoQueue()
 
     def read(self, path: str, data: bytes) -> Extracted:
@@ -90,12 +93,20 @@ class Readers:
         try:
             worker = self._idle.get_nowait()
         except Empty:
-            worker = Worker(self._bounds)
-            self._workers.append(worker)
+            worker = self._new_worker()
         try:
             return tuple(worker.read(path, data))
         finally:
             self._idle.put(worker)
+
+    def _new_worker(self) -> Worker:
+        worker = Worker(self._bounds)
+        with self._lock:
+            self._workers.append(worker)
+            is_closed = self._is_closed
+        if is_closed:  # its thread was about to begin with a file
+            worker.kill()
+        return worker
 
     def read_all(
         self, files: Iterable[T], load: Callable[[T], tuple[str, bytes]]
@@ -130,7 +141,9 @@ class Readers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
-        for worker in self._workers:
+        with self._lock:
+            self._is_closed, workers = True, tuple(self._workers)
+        for worker in workers:
             worker.kill()
         self._executor.shutdown()
 

@@ -111,6 +111,9 @@ class Worker:
                 start, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
             )
         self._socket = ours
+        if self._is_closed:  # while it was being started
+            self._end()
+            raise OSError("closed")
         return ours
 
     def _end(self) -> int | None:
