@@ -30,7 +30,7 @@ class CollectionInfo:
     documents: int
     chunks: int
     n_bytes: int  # on the disk
-    published_at: int  # Unix seconds
+    published_at: int  # Unix seconds, on this machine: a replica's is when it had it
     prefix_version: str  # 16 hex digits; equal when the ordered chunks are
     embedding: EmbeddingInfo
 
