@@ -60,7 +60,9 @@ def test_eight_clients_over_a_warm_prefix_are_predicted_to_the_block(service) ->
     wait_until_live(service)
     ask(service, "Warm up?")
     with ThreadPoolExecutor(8) as clients:
-        reuses = list(clients.map(lambda n: ask(service, f"What is part {n % 7} of number {n}?"), range(32)))
+        reuses = list(
+            clients.map(lambda n: ask(service, f"How long is the warranty of part {n % 7}, number {n}?"), range(32))
+        )
     assert [reuse for reuse in reuses if error_blocks(service, reuse) > 1] == []
     assert [reuse for reuse in reuses if not reuse["cached_tokens"]] == []
     engine = service.ready()["engines"][0]
