@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Worker:
         self._bounds = bounds
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
-        self._is_closed = False
+        self._closed = threading.Event()
 
     def read(self, path: str, data: bytes) -> Iterator[Part]:
         """The documents of the file in order. What ends the worker is told as failed, and the rest still read."""
@@ -69,7 +70,7 @@ class Worker:
 
     def kill(self) -> None:
         """Nothing; the process has ended, and no other is started."""
-        self._is_closed = True
+        self._closed.set()
         self._end()
 
     def _answers(self, path: str, data: bytes, done: int, dead: list[int]) -> Iterator[Started | Part]:
@@ -101,7 +102,7 @@ class Worker:
         return bytes(_exactly(connection, length, deadline))
 
     def _start(self) -> socket.socket:
-        if self._is_closed:
+        if self._closed.is_set():
             raise OSError("closed")
         ours, theirs = socket.socketpair()
         paths = [str(_ROOT), *(path for path in sys.path if Path(path).is_absolute())]
@@ -111,7 +112,7 @@ class Worker:
                 start, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
             )
         self._socket = ours
-        if self._is_closed:  # while it was being started
+        if self._closed.is_set():  # while it was being started
             self._end()
             raise OSError("closed")
         return ours
