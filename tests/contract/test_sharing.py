@@ -119,13 +119,18 @@ def objects(machine: Machine, folder: str) -> list[str]:
         return sorted(name.removeprefix(f"{base}/") for name in system.find(f"{base}/{folder}"))
 
 
+def seen_alike(one: Machine, two: Machine, name: str) -> bool:
+    """Whether both have the same collection; each tells when it was published there."""
+    mine, theirs = one.store.collection(name), two.store.collection(name)
+    return replace(theirs, published_at=mine.published_at) == mine
+
+
 def test_what_one_machine_pushes_others_have(make: Make) -> None:
     one, two = make("one"), make("two")
     one.ingest(a="Text of a.", b="Text of b.")
     assert (one.sync().what, one.sync().what) == ("pushed", "same")
     assert (two.sync().what, two.sync().what) == ("pulled", "same")
-    mine, theirs = one.store.collection("c"), two.store.collection("c")
-    assert replace(theirs, published_at=mine.published_at) == mine  # each tells when it was published there
+    assert seen_alike(one, two, "c")
     assert two.store.rules("c") == one.store.rules("c")
     assert (two.texts(), two.problems()) == (one.texts(), [])
 
@@ -135,7 +140,7 @@ def test_what_one_machine_pushes_others_have(make: Make) -> None:
         assert one.sync().what == "pushed"
         assert two.sync(push=False).generation == 2
         assert "Text of b." in {chunk.text for chunk in before.ordered_chunks()}  # as it was pinned
-    assert two.store.collection("renamed") == one.store.collection("renamed")
+    assert seen_alike(one, two, "renamed")
 
     two.store.rename("renamed", "c")  # the other way, without a file of the generation
     n_files = len(objects(one, "data"))
