@@ -4,7 +4,6 @@ import threading
 from collections.abc import Collection, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from rag.embed.copies import Copies
 from rag.embed.cores import usable_cores
 from rag.embed.tokenised import Task, Tokenised, tokenise
 from rag.errors import ConfigError
+from rag.processor import has_bfloat16
 from rag.settings import EmbeddingSettings
 from rag.types import EmbeddingInfo
 
@@ -200,13 +200,5 @@ def _devices(names: str) -> tuple[str, ...]:
 def _dtype(name: str, device: str) -> torch.dtype:
     if name != "auto":
         return torch.bfloat16 if name == "bfloat16" else torch.float32
-    native = torch.cuda.is_bf16_supported() if device.startswith("cuda") else _cpu_has_bfloat16()
+    native = torch.cuda.is_bf16_supported() if device.startswith("cuda") else has_bfloat16()
     return torch.bfloat16 if native else torch.float32
-
-
-def _cpu_has_bfloat16() -> bool:
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.is_file():
-        return False
-    flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), "")
-    return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))

@@ -1,9 +1,12 @@
 """The command line of a local vLLM."""
 
+from pathlib import Path
+
 import pytest
 
 from rag.engine.command import Build, engine_command, installed_build, is_cpu_build, is_tokens_only
 from rag.engine.events import EventAddresses
+from rag.processor import has_bfloat16
 from rag.settings import EngineSettings
 
 ADDRESSES = EventAddresses(events="ipc:///run/events", replay="ipc:///run/replay")
@@ -46,3 +49,15 @@ def test_the_installed_build_has_a_version() -> None:
     build = installed_build()
     assert build.version[0].isdigit()
     assert build.is_cpu is is_cpu_build()
+
+
+@pytest.mark.parametrize(("flags", "is_float32"), [("fma avx2 avx512f", True), ("avx512f avx512_bf16", False)])
+def test_without_instructions_for_bfloat16_the_cpu_build_computes_in_float32(
+    flags: str, is_float32: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setattr("rag.engine.command.has_bfloat16", lambda: has_bfloat16(cpuinfo))
+
+    assert ("float32" in command(Build("0.32.0", is_cpu=True))) is is_float32
+    assert "float32" not in command(Build("0.32.0", is_cpu=False))
