@@ -2,11 +2,14 @@
 
 import json
 import os
+import pty
 import secrets
+import select
 import shutil
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -97,6 +100,74 @@ def _program(name: str, *, package: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{name} is not installed, and no test may be left out here")
     pytest.skip(f"{name} is not installed: apt-get install {package}")
+
+
+class Terminal:
+    """A command on a terminal of its own. What it shows is kept; `wait_for` fails when it ends before."""
+
+    def __init__(self, arguments: list[str], *, cwd: Path, environment: dict[str, str]) -> None:
+        self.shown = ""
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (40, 120))
+        # A session of its own whose terminal this is: only then does Ctrl-C reach it.
+        command = ["setsid", "--ctty", *arguments]
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env=environment)
+        os.close(theirs)
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def wait_for(self, text: str, *, seconds: float = 60) -> str:
+        """What was shown until `text` was, since the last time that something was waited for."""
+        end = time.monotonic() + seconds
+        while text not in self.shown:
+            assert time.monotonic() < end, f"{text!r} was not shown: {self.shown!r}"
+            assert self._read(0.2), f"it ended before {text!r}: {self.shown!r}"
+        before, _, self.shown = self.shown.partition(text)
+        return before + text
+
+    def end(self) -> tuple[int, str]:
+        """The exit code, and what was still shown."""
+        while self._read(60):
+            pass
+        status = self.process.wait(60)
+        return status, self.shown
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._ours)
+
+    def _read(self, seconds: float) -> bool:
+        """Whether the command has its terminal still."""
+        if not select.select([self._ours], [], [], seconds)[0]:
+            return True
+        try:
+            found = os.read(self._ours, 65536)
+        except OSError:  # EIO: nobody has the other end
+            return False
+        self.shown += found.decode("utf-8", "replace")
+        return bool(found)
+
+
+OpenTerminal = Callable[..., Terminal]
+
+
+@pytest.fixture
+def open_terminal(tmp_path: Path) -> Iterator[OpenTerminal]:
+    """Runs `rag` with these arguments on a terminal: `open_terminal("chat", NO_COLOR="1")`."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str, cwd: Path = tmp_path, **environment: str) -> Terminal:
+            command = [sys.executable, "-m", "rag", *arguments]
+            terminal = Terminal(
+                command, cwd=cwd, environment={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", **environment}
+            )
+            stack.callback(terminal.close)
+            return terminal
+
+        yield start
 
 
 StartRedis = Callable[[], tuple[str, "subprocess.Popen[bytes]"]]

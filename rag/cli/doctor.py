@@ -7,12 +7,14 @@ import typer
 
 from rag.cli.capacity import show_capacity
 from rag.cli.options import AsJson, Config, DataDir, load_settings
-from rag.cli.output import say, say_json
+from rag.cli.output import say_json, say_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rag.cli.checks import Check
+
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(
@@ -43,9 +45,9 @@ def doctor(
     for check in _checks(data_dir, config):
         checks.append(check)
         if not as_json:
-            say(f"{check.status:<5} {check.name}: {check.detail}")
+            say_parts((f"{check.status:<5}", _STYLES[check.status]), (f" {check.name}: {check.detail}", ""))
             if check.cure:
-                say(f"      -> {check.cure}")
+                say_parts(("      -> ", "dim"), (check.cure, "bold"))
     if as_json:
         say_json({"checks": [asdict(check) for check in checks]})
     if any(check.status == "fail" for check in checks):

@@ -39,7 +39,7 @@ def _run(arguments: Sequence[str]) -> int:
 
         from rag.cli.app import app
 
-        status = get_command(app).main(list(arguments) or ["--help"], prog_name="rag", standalone_mode=False)
+        status = get_command(app).main(list(arguments), prog_name="rag", standalone_mode=False)
         sys.stdout.flush()
     except Abort:
         return _INTERRUPTED

@@ -17,7 +17,7 @@ from rag.processor import has_bfloat16
 from rag.settings import EngineSettings
 
 _CPU_BLOCK_SIZE = 32  # vLLM's own choice on CPU is 128; finer blocks hit 1.6 points more (measured in replay)
-_CPU_KV_GIB = 2
+CPU_KV_GIB = 2  # of a CPU engine whose settings do not say
 _SCALE_OUT = (0, 32)  # the first version that has --enable-scale-out
 _MAX_SOCKET_PATH = 100  # the kernel's limit is 108 bytes
 
@@ -109,7 +109,7 @@ def engine_environment(
         environment["HF_HUB_OFFLINE"] = "1"
     is_cpu = is_cpu_build()
     if is_cpu:
-        environment["VLLM_CPU_KVCACHE_SPACE"] = f"{settings.kv_cache_gib or _CPU_KV_GIB}"
+        environment["VLLM_CPU_KVCACHE_SPACE"] = f"{settings.kv_cache_gib or CPU_KV_GIB}"
     if device := engine_device(settings, number, is_cpu=is_cpu, inherited=inherited):
         environment["VLLM_CPU_OMP_THREADS_BIND" if is_cpu else "CUDA_VISIBLE_DEVICES"] = device
     return environment

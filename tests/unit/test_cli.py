@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from rag.cli.frame import run
 
+OpenTerminal = Callable[..., Any]  # tests/conftest.py
 RAG = [sys.executable, "-c", "from rag.cli import main; main()"]
 
 
@@ -335,6 +337,46 @@ def test_status_without_a_service(rag: Rag, model: Path) -> None:
     shown = rag("status").out
     assert "service: none runs" in shown
     assert f"chat model: {model}" in shown
+
+
+def test_rag_alone_goes_on_from_what_is_there(rag: Rag) -> None:
+    done = rag()
+
+    assert done.status == 0
+    assert "Collection 'default' with 2 documents. No service runs.\n  rag serve " in done.out
+
+
+COMMANDS = [
+    [], ["ask", "x", "--url", "http://127.0.0.1:9"], ["status"], ["collections"], ["collections", "show", "default"],
+    ["keys", "list"], ["config"], ["search", "red door"], ["ingest", "more"], ["completion", "bash"], ["--help"],
+    ["top", "--url", "http://127.0.0.1:9"], ["chat", "--url", "http://127.0.0.1:9"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "rag")
+def test_a_pipe_gets_no_colour_no_bars_and_tables_for_cut(rag: Rag, place: Path, command: list[str]) -> None:
+    (place / "more").mkdir()
+    (place / "more/new.md").write_text("New words.")
+    done = rag(*command)
+    shown = done.out + done.err
+
+    assert "\x1b" not in shown
+    assert "\r" not in shown
+    assert "\u2501" not in shown  # what rich draws bars with
+    if command == ["collections"]:
+        assert done.out.splitlines()[1].split("\t")[:1] == ["default"]
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+def test_a_terminal_gets_tables_and_colour_unless_it_says_no(
+    place: Path, open_terminal: OpenTerminal, environment: dict[str, str]
+) -> None:
+    terminal = open_terminal("doctor", cwd=place, RAG_SERVER__PORT="0", **environment)
+    _, shown = terminal.end()
+
+    assert "port: " in shown
+    assert bool(re.search("\x1b\\[(?:[0-9]+;)*3[0-7]m", shown)) != bool(environment)
+    assert "TERM" not in environment or "\x1b" not in shown
 
 
 def test_doctor_finds_a_damaged_index(rag: Rag, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

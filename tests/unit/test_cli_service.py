@@ -272,6 +272,69 @@ def test_doctor_finds_a_taken_port_and_a_dead_engine(
     assert found[f"engine {service.url}"] == "ok"
 
 
+def test_doctor_tells_of_an_old_service_a_dead_engine_and_reuse_that_is_missing(
+    rag: Rag, service: Service, announced: Path
+) -> None:
+    reuse = {"answers": 40, "prompt_tokens": 1000, "cached_tokens": 100, "misses": {"evicted": 30, "cold": 1}}
+    engine = ENGINE | {"state": "down", "reason": "It ended with code 1.", "log": "data/run/engine.log", "restarts": 4}
+    service.answers["/health"] = _json({"status": "ok", "version": "0.0.1"})
+    service.answers["/ready"] = _json(
+        READY | {"status": "unavailable", "engines": [engine], "collections": [COLLECTION | {"reuse": reuse}]}, 503
+    )
+    status, out, _ = rag("doctor", "--json")
+    found = {check["name"]: check for check in json.loads(out)["checks"]}
+    dead, lost = found["engine http://127.0.0.1:9001"], found["reuse of 'default'"]
+
+    assert status == 1
+    assert (found["service"]["status"], found["service"]["cure"]) == ("warn", "tail data/run/engine.log")
+    assert (found["version"]["status"], found["version"]["cure"]) == ("warn", f"kill {os.getpid()}; rag serve")
+    assert (dead["status"], dead["cure"]) == ("fail", "tail data/run/engine.log")
+    assert "restarted 4 times. It ended with code 1." in dead["detail"]
+    assert lost["detail"] == "10% of the prompt tokens of 40 answers; 30 misses of the kind 'evicted'"
+    assert "too small" in lost["cure"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (None, ["does not answer", "kill "]),
+        (_json({"status": "starting", "engines": [], "collections": []}, 503), ["is starting", "tail -f "]),
+        (
+            _json(READY | {"status": "unavailable", "engines": [ENGINE | {"state": "down", "reason": "Dead."}]}, 503),
+            ["no engine that can be asked", "http://127.0.0.1:9001 is down. Dead.", "rag doctor"],
+        ),
+        (_json(READY), ["is ready, and nothing has been ingested yet", "rag ingest PATH"]),
+    ],
+)
+def test_rag_alone_says_what_to_do(
+    rag: Rag, service: Service, announced: Path, answer: Answer | None, words: list[str]
+) -> None:
+    if answer:
+        service.answers["/ready"] = answer
+    else:
+        announced.write_text(json.dumps({"url": "http://127.0.0.1:9", "pid": os.getpid()}))
+    status, out, err = rag()
+
+    assert (status, err) == (0, "")
+    assert all(word in out for word in words)
+
+
+def test_rag_alone_begins_with_an_ingest_and_writes_nothing(rag: Rag, tmp_path: Path) -> None:
+    status, out, _ = rag()
+
+    assert status == 0
+    assert "Nothing has been ingested yet.\n  rag ingest PATH " in out
+    assert not (tmp_path / "data").exists()
+
+
+def test_rag_alone_tells_of_a_wrong_setting(rag: Rag, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_SERVER__PROT", "1")
+    status, out, err = rag()
+
+    assert (status, out) == (2, "")
+    assert "'RAG_SERVER__PROT'" in err
+
+
 def test_warming_says_what_was_computed(rag: Rag, service: Service) -> None:
     service.answers["/warm"] = _json({"warmed": [{"collection": "docs", "prefixes": 2, "computed_tokens": 3400}]})
     done, out, _ = rag("warm", "-c", "docs", "--url", f"{service.url}/v1")

