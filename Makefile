@@ -1,6 +1,7 @@
 # Needs GNU make, a POSIX shell and Python 3.11 to 3.13.
 
-.PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-arms test-kills test-replicas lint lock clean
+.PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-arms test-kills test-long test-replicas lint lock \
+    licences clean
 
 help: ## print what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +36,9 @@ test-arms: bench-arms ## run what `rag bench ingest` compares with, on a few fil
 
 test-kills: setup ## kill 300 ingests at random moments and compare with an undisturbed one
 	@.venv/bin/python -m pytest -q -s -m kills tests/kills
+
+test-long: setup ## send 100,000 requests in ten minutes, five times the capacity, to the fake engine
+	@.venv/bin/python -m pytest -q -s -m long tests/long
 
 test-replicas: setup ## kill one of two vLLMs under load; three minutes on two cores
 	@.venv/bin/python -m pytest -q -s -m replicas tests/engine/test_two_engines.py

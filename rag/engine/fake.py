@@ -24,6 +24,8 @@ class FakeEngine:
     token_s: seconds between two tokens. uncached_token_s: seconds that each uncached token of the prompt adds to
     the first. fail_after: an EngineError after so many tokens. It keeps its cache as the real engine does: full
     blocks, at most all but the last token, least recently used first out.
+
+    remembers: of how many requests `salts`, `sessions`, `prompts` and `samplings` tell, the last ones; unset: of all.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class FakeEngine:
         uncached_token_s: float = 0.0,
         fail_after: int | None = None,
         pieces: Pieces | None = None,
+        remembers: int | None = None,
     ) -> None:
         """Set what it says, how fast, and whether it breaks."""
         self.url = "fake://engine"
@@ -49,6 +52,7 @@ class FakeEngine:
         self._uncached_token_s = uncached_token_s
         self._fail_after = fail_after
         self._pieces = pieces or _threes
+        self._remembers = remembers
         kv_tokens = self._info.kv_tokens
         self._held = Held(kv_tokens // self._info.block_size if kv_tokens else None)
 
@@ -74,10 +78,7 @@ class FakeEngine:
     ) -> AsyncGenerator[Delta, None]:
         """Pieces of the reply. It publishes nothing, so it has nothing to report."""
         del request_id, report
-        self.sessions.append(session)
-        self.salts.append(salt)
-        self.prompts.append(token_ids)
-        self.samplings.append(sampling)
+        self._remember(token_ids, sampling, salt, session)
         block_size = self._info.block_size
         blocks = block_chain(token_ids, block_size, salt)
         cached = min(self._held.match(blocks), (len(token_ids) - 1) // block_size) * block_size
@@ -100,6 +101,15 @@ class FakeEngine:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+    def _remember(self, token_ids: Tokens, sampling: Sampling, salt: str, session: str | None) -> None:
+        self.sessions.append(session)
+        self.salts.append(salt)
+        self.prompts.append(token_ids)
+        self.samplings.append(sampling)
+        if self._remembers is not None:
+            for told in (self.sessions, self.salts, self.prompts, self.samplings):
+                del told[: -self._remembers]
 
     def _choices(self, token_ids: Tokens, sampling: Sampling) -> list[list[Delta]]:
         said = self._reply(token_ids)

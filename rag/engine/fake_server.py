@@ -25,6 +25,8 @@ from rag.types import Delta, Sampling
 # Any: JSON as it comes in.
 Json = Mapping[str, Any]
 
+_REMEMBERED = 10_000  # requests
+
 
 class Fault(StrEnum):
     """What a server can be told to do wrong."""
@@ -75,8 +77,9 @@ class FakeServer:
 
     async def _completions(self, request: Request) -> Response:
         body = await request.json()
-        self.sessions.append(request.headers.get("x-session-id"))
-        self.traces.append(request.headers.get("traceparent"))
+        for told, header in ((self.sessions, "x-session-id"), (self.traces, "traceparent")):
+            told.append(request.headers.get(header))
+            del told[:-_REMEMBERED]
         match self.fault:
             case Fault.BROKEN:
                 return JSONResponse({"error": {"message": "Told to fail.", "code": 500}}, 500)
@@ -141,7 +144,11 @@ def main() -> None:
         kv_tokens=words.kv_tokens,
     )
     engine = FakeEngine(
-        lambda _: words.reply, info=info, token_s=words.token_ms / 1000, uncached_token_s=words.new_ms / 1000
+        lambda _: words.reply,
+        info=info,
+        token_s=words.token_ms / 1000,
+        uncached_token_s=words.new_ms / 1000,
+        remembers=1,  # nobody asks a program, and it may answer millions
     )
     uvicorn.run(FakeServer(engine).app, host="127.0.0.1", port=words.port, log_level="warning")
 
