@@ -3,6 +3,7 @@
 import secrets
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +20,23 @@ from rag.telemetry import request_span
 
 _LONGEST_ID = 128
 UPLOAD_PATH = "/v1/files"
+# On every answer that has no stricter ones of its own: nothing of it runs, nobody frames it, it is what it says, and
+# neither a browser nor anybody between keeps it.
+_SECURE = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "x-frame-options": "DENY",  # the same for browsers that do not know the policy
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+# FastAPI's page of the API has its program from elsewhere; nothing of ours is on it.
+_DOCS = {
+    "content-security-policy": "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src "
+    "'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https://fastapi.tiangolo.com; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
 _FORM_BYTES = 64 * 1024  # what stands around an uploaded file
 
 log = structlog.get_logger()
@@ -55,7 +73,8 @@ class Frame:
         if scope["method"] == "HEAD":
             # As GET; the server, which has the scope as it was, leaves the body out.
             scope = {**scope, "method": "GET"}
-        answer = _Answer(send, _request_id(Headers(scope=scope)))
+        secure = _SECURE | _DOCS if scope["path"] == "/docs" else _SECURE
+        answer = _Answer(send, _request_id(Headers(scope=scope)), secure)
         scope["request_id"] = answer.request_id
         limit = _limit(scope, self._state.settings.server)
         try:
@@ -92,8 +111,9 @@ def _route(scope: Scope) -> str:
 class _Answer:
     """Adds the headers that every answer has."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, secure: Mapping[str, str]) -> None:
         self._send = send
+        self._secure = secure
         self._start = time.perf_counter()
         self.request_id = request_id
         self.status = 0  # 0: the client left before an answer began
@@ -102,6 +122,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
+            for name, value in self._secure.items():
+                headers.setdefault(name, value)
             headers["x-request-id"] = self.request_id
             headers["openai-version"] = "2020-10-01"
             headers["openai-processing-ms"] = str(round((time.perf_counter() - self._start) * 1000))

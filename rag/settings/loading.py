@@ -2,8 +2,8 @@
 
 Precedence: defaults < what is recommended for the model < `prefixrag.toml` in the working directory (or
 `--config FILE` / `RAG_CONFIG`) < environment (`RAG_SERVER__PORT=9000`: section and name joined by two
-underscores) < command line. Unknown names in the file and in the environment are errors. No other module reads
-the environment.
+underscores) < command line. Unknown names in the file and in the environment are errors. A secret may stand in a file
+that the environment names: `RAG_ENGINE__API_KEY_FILE=/run/secrets/engine`. No other module reads the environment.
 """
 
 import os
@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import EnvSettingsSource
@@ -21,6 +22,7 @@ from rag.settings.tree import PREFIX, Section, Settings
 from rag.settings.trees import MISSING, Tree, merged_trees, value_at
 
 CONFIG_FILE = "prefixrag.toml"
+_FILE = "_FILE"  # behind the name of a secret's variable: the file that has it
 # Read by their own commands before or beside the settings tree.
 _OTHER_VARIABLES = {"RAG_CONFIG", "RAG_BENCH_DATA", "RAG_TEST_BROWSER"}
 
@@ -79,7 +81,7 @@ def load(command_line: Tree | None = None, *, config: Path | None = None) -> Loa
     named = config or (Path(os.environ["RAG_CONFIG"]) if "RAG_CONFIG" in os.environ else None)
     file = named or Path(CONFIG_FILE)
     _refuse_unknown_variables()
-    environment = EnvSettingsSource(Settings)()
+    environment = merged_trees(_without_files(EnvSettingsSource(Settings)()), _secrets_in_files())
     given: tuple[tuple[str, Tree], ...] = (
         (str(file), _read_file(file, must_exist=named is not None)),
         ("environment", environment),
@@ -99,7 +101,50 @@ def load(command_line: Tree | None = None, *, config: Path | None = None) -> Loa
 
 def known_variables() -> set[str]:
     """Names of all environment variables that mean something to prefixrag."""
-    return {PREFIX + "__".join(path).upper() for path, _ in _leaves()} | _OTHER_VARIABLES
+    return {_variable(path) for path, _ in _leaves()} | _secret_files().keys() | _OTHER_VARIABLES
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    return PREFIX + "__".join(path).upper()
+
+
+def _secret_files() -> dict[str, tuple[str, ...]]:
+    """The variables that name files with secrets, and the setting of each."""
+    return {_variable(path) + _FILE: path for path in _secrets()}
+
+
+def _secrets_in_files() -> Tree:
+    """The secrets of files that the environment names, less the line break at the end that editors put there.
+
+    Raises:
+        ConfigError: a file cannot be read or is empty, or the secret stands in the environment as well.
+    """
+    given = {name.upper(): value for name, value in os.environ.items()}
+    tree: dict[str, object] = {}
+    for name, path in _secret_files().items():
+        if name not in given:
+            continue
+        if _variable(path) in given:
+            raise ConfigError(f"Both {name} and {_variable(path)} are set. Unset one of them.")
+        try:
+            secret = Path(given[name]).read_text("utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"The file {given[name]!r} of {name} cannot be read: {error}. Correct it.") from None
+        if not secret:
+            raise ConfigError(f"The file {given[name]!r} of {name} is empty. Write the secret into it.")
+        found: dict[str, object] = {path[-1]: secret}
+        tree = dict(merged_trees(tree, {path[0]: found} if len(path) == 2 else found))
+    return tree
+
+
+def _without_files(tree: Tree) -> Tree:
+    """What pydantic read, which takes the variables of files for settings."""
+    names = {path[-1] + _FILE.lower() for path in _secrets()}
+    return {
+        name: {inner: each for inner, each in value.items() if inner not in names} if isinstance(value, dict) else value
+        for name, value in tree.items()
+        if name not in names
+    }
 
 
 def _refuse_unknown_variables() -> None:
@@ -148,6 +193,20 @@ def _leaves() -> Iterator[tuple[tuple[str, ...], str]]:
                 yield (name, inner), field.description or ""
         else:
             yield (name,), info.description or ""
+
+
+def _secrets() -> Iterator[tuple[str, ...]]:
+    """The settings that are secrets."""
+    for name, info in Settings.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from ((name, inner) for inner, field in kind.model_fields.items() if _is_secret(field.annotation))
+        elif _is_secret(kind):
+            yield (name,)
+
+
+def _is_secret(kind: object) -> bool:
+    return kind is SecretStr or SecretStr in get_args(kind)
 
 
 def _attribute(tree: object, path: tuple[str, ...]) -> object:

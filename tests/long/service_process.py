@@ -21,6 +21,7 @@ def report() -> None:
             "tasks": len(tasks),
             "threads": process.num_threads(),
             "handles": process.num_fds(),
+            "cpu_s": round(sum(process.cpu_times()[:2]), 2),
             "mib": round(process.memory_info().rss / 2**20, 1),
         }
         sys.stdout.write(json.dumps(facts) + "\n")
