@@ -37,7 +37,7 @@ test-arms: bench-arms ## run what `rag bench ingest` compares with, on a few fil
 test-kills: setup ## kill 300 ingests at random moments and compare with an undisturbed one
 	@.venv/bin/python -m pytest -q -s -m kills tests/kills
 
-test-long: setup ## send 100,000 requests in ten minutes, five times the capacity, to the fake engine
+test-long: setup ## ten minutes at five times the capacity, 100,000 requests, against the fake engine; half an hour
 	@.venv/bin/python -m pytest -q -s -m long tests/long
 
 test-replicas: setup ## kill one of two vLLMs under load; three minutes on two cores
@@ -50,6 +50,9 @@ lint: setup ## check style, format and types
 
 lock: setup ## write requirements/cpu.txt and cuda.txt anew: requirements/README.md
 	@.venv/bin/python setup/lock.py
+
+licences: setup ## write docs/licences.md: every package with its licence; fails on what is unknown or not allowed
+	@.venv/bin/python setup/licences.py
 
 clean: ## remove .venv and caches; what was ingested stays
 	@for path in .venv build dist *.egg-info .*_cache .hypothesis; do \

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from typer.completion import completion_init
+from typer.completion import completion_init  # type: ignore[attr-defined]  # it is documented, and not listed
 
 from rag import __version__
 from rag.cli import ask, bench, collections, completion, config, doctor, ingest, keys, search, serve, status, warm

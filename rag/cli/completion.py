@@ -25,7 +25,7 @@ def completion(
     bash: `source <(rag completion bash)` in ~/.bashrc. zsh: `source <(rag completion zsh)` in ~/.zshrc, below compinit.
     fish: write it to ~/.config/fish/completions/rag.fish.
     """
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # as the one in app
 
     script = get_completion_script(prog_name="rag", complete_var="_RAG_COMPLETE", shell=shell.value)
     if as_json:

@@ -1,4 +1,7 @@
-"""`rag serve` in a process that says how it is whenever it reads a line: `service_process.py OPTIONS`."""
+"""`rag serve` in a process that says how it is whenever it reads a line: `service_process.py OPTIONS`.
+
+The line `all` has it count its tasks, too, for which everything stands still for a moment.
+"""
 
 import asyncio
 import gc
@@ -14,16 +17,17 @@ from rag.cli import main
 def report() -> None:
     """A line of JSON for each line that is read."""
     process = psutil.Process()
-    for _ in sys.stdin:
-        gc.collect()
-        tasks = [each for each in gc.get_objects() if isinstance(each, asyncio.Task) and not each.done()]
+    for line in sys.stdin:
         facts = {
-            "tasks": len(tasks),
             "threads": process.num_threads(),
             "handles": process.num_fds(),
             "cpu_s": round(sum(process.cpu_times()[:2]), 2),
             "mib": round(process.memory_info().rss / 2**20, 1),
         }
+        if line == "all\n":
+            gc.collect()
+            tasks = [each for each in gc.get_objects() if isinstance(each, asyncio.Task) and not each.done()]
+            facts["tasks"] = len(tasks)
         sys.stdout.write(json.dumps(facts) + "\n")
         sys.stdout.flush()
 
