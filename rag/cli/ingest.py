@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rag.cli.options import AsJson, Collection, Config, DataDir, load_settings
-from rag.cli.output import note, say_json
+from rag.cli.output import can_redraw, note, say_json
 from rag.cli.sharing import pull_before, push_after
 from rag.cli.summary import show_summary
 
@@ -191,7 +191,7 @@ def _progress(shown: Shown) -> "Bars | Lines | Silent":
         return json_lines()
     if shown == "off":
         return Silent()
-    return Bars() if sys.stderr.isatty() else text_lines()
+    return Bars() if can_redraw(sys.stderr) else text_lines()
 
 
 def _engine(name: EngineName, settings: "Settings") -> "Engine | None":

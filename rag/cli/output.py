@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TextIO
 
 _PLACES = ("page", "slide", "sheet", "cells", "line")
 # Control characters of the terminal; a document may hold them, and then it would write where it likes.
@@ -61,6 +62,15 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in cells:
         table.add_row(*map(Text, row))
     Console().print(table)
+
+
+def can_redraw(stream: TextIO) -> bool:
+    """Whether it is a terminal on which what stands there can be drawn anew."""
+    if not stream.isatty():
+        return False
+    from rich.console import Console
+
+    return not Console(file=stream).is_dumb_terminal
 
 
 def printable(text: str) -> str:

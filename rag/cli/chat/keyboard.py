@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rag.cli.output import note
+from rag.cli.output import can_redraw, note
 
 _PROMPT = "> "
 
@@ -53,13 +53,12 @@ def _complete(words: tuple[str, ...]) -> None:
 @contextmanager
 def waiting() -> Iterator[Callable[[], None]]:
     """What ends the sign of life, as the end of the block does."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal or console.is_dumb_terminal or not sys.stdout.isatty():
+    if not (can_redraw(sys.stderr) and sys.stdout.isatty()):
         yield lambda: None
         return
-    status = console.status("reading")
+    from rich.console import Console
+
+    status = Console(stderr=True).status("reading")
     status.start()
     try:
         yield status.stop

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rag.cli.options import ApiKey, AsJson, Config, DataDir, Url, load_settings
-from rag.cli.output import note, say, say_json
+from rag.cli.output import can_redraw, note, say, say_json
 from rag.cli.running import Target, target
 
 
@@ -55,7 +55,7 @@ def top(
             yield picture(before, now)
             before = now
 
-    if sys.stdout.isatty():
+    if can_redraw(sys.stdout):
         _show_live(service, pictures)
         return
     for each in pictures():
