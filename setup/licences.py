@@ -89,7 +89,8 @@ def report() -> Iterator[Package]:
     known |= fetched([f"{name}=={next(iter(versions[name].values())).split(', ')[0]}" for name in missing])
     for name in names:
         licence = told["stated"].get(name) or known.get(name, "")
-        yield Package(name=name, versions=versions[name], licence=licence, accepted=reason(name, told["accepted"]))
+        accepted = "" if licence and allows(licence) else reason(name, told["accepted"])
+        yield Package(name=name, versions=versions[name], licence=licence, accepted=accepted)
 
 
 def reason(name: str, accepted: Mapping[str, str]) -> str:
