@@ -118,9 +118,12 @@ def installed(name: str, versions: Mapping[str, str]) -> str | None:
         return None
     if not any(found.version in pinned.split(", ") for pinned in versions.values()):
         return None
-    metadata = found.metadata
-    classifiers = metadata.get_all("Classifier") or []
-    return licence(metadata.get("License-Expression"), classifiers, metadata.get("License"))
+
+    def said(field: str) -> list[str]:
+        return found.metadata.get_all(field) or []
+
+    expression, text = (next(iter(said(field)), None) for field in ("License-Expression", "License"))
+    return licence(expression, said("Classifier"), text)
 
 
 def fetched(requirements: list[str]) -> dict[str, str]:

@@ -126,6 +126,17 @@ class Terminal:
         before, _, self.shown = self.shown.partition(text)
         return before + text
 
+    def press_until(self, key: str, text: str) -> str:
+        """As `wait_for`; the key is pressed again while nothing comes of it, as a person would."""
+        for _ in range(12):
+            self.type(key)
+            end = time.monotonic() + 5
+            while text not in self.shown and time.monotonic() < end:
+                assert self._read(0.2), f"it ended before {text!r}: {self.shown!r}"
+            if text in self.shown:
+                break
+        return self.wait_for(text)
+
     def end(self) -> tuple[int, str]:
         """The exit code, and what was still shown."""
         while self._read(60):

@@ -100,7 +100,9 @@ def test_a_conversation_on_a_terminal(announced, open_terminal) -> None:
     assert "There are: tiny, fake" in terminal.wait_for("> ")
     terminal.type("/model tiny:plain\r")
     assert "tiny:plain answers from now on" in terminal.wait_for("> ")
-    terminal.type("half a li\x03")  # Ctrl-C drops what was typed
+    terminal.type("half a li")
+    terminal.wait_for("half a li")
+    terminal.press_until("\x03", "/quit or Ctrl-D ends")  # Ctrl-C drops what was typed
     terminal.wait_for("> ")
     terminal.type("/sources\r")
     assert "No answer has sources yet" in terminal.wait_for("> ")
@@ -116,8 +118,7 @@ def test_an_interrupt_ends_the_answer_and_not_the_program(serve_fake, data_dir, 
         terminal.wait_for("> ")
         terminal.type("How long is the warranty?\r")
         terminal.wait_for("word word")
-        terminal.type("\x03")
-        terminal.wait_for("stopped")
+        terminal.press_until("\x03", "stopped")
         terminal.wait_for("> ")
         terminal.type("/quit\r")
         assert terminal.end()[0] == 0
