@@ -100,7 +100,13 @@ def programs(tmp_path_factory) -> Iterator[Path]:
         f'#!/bin/sh\nexec {shutil.which("make")} --no-print-directory -n -C {ROOT} "$@"\n'
     )
     (folder / "bin" / "make").chmod(0o755)
-    process = subprocess.Popen([sys.executable, FORKS, address], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    hub = folder / "hub" / "models--Qwen--Qwen3-8B"
+    (hub / "snapshots" / "1").mkdir(parents=True)
+    (hub / "refs").mkdir()
+    (hub / "refs" / "main").write_text("1")
+    (hub / "snapshots" / "1" / "config.json").write_text(json.dumps(QWEN3_8B))
+    own = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(folder / "hub")}  # read when imported
+    process = subprocess.Popen([sys.executable, FORKS, address], env={**os.environ, **own})
     while not address.exists():
         assert process.poll() is None, "the process behind `rag` has ended"
         time.sleep(0.02)
@@ -151,11 +157,6 @@ def prepare(folder: Path, sample_data_dir: Path) -> dict[str, object]:
     for file in (ROOT / "data" / "questions").iterdir():
         lines = file.read_text("utf-8").split("\n")
         (folder / "questions" / file.name).write_text("\n".join(lines[:4]) + "\n", "utf-8")
-    hub = folder / ".hub" / "models--Qwen--Qwen3-8B"
-    (hub / "snapshots" / "1").mkdir(parents=True)
-    (hub / "refs").mkdir()
-    (hub / "refs" / "main").write_text("1")
-    (hub / "snapshots" / "1" / "config.json").write_text(json.dumps(QWEN3_8B))
     (folder / "Llama-3-8B").mkdir()
     (folder / "Llama-3-8B" / "config.json").write_text(json.dumps(LLAMA_3_8B))
     return {
@@ -168,5 +169,5 @@ def prepare(folder: Path, sample_data_dir: Path) -> dict[str, object]:
 def variables(folder: Path, programs: Path, model: Path) -> dict[str, str]:
     """The environment of the blocks: nothing of the user's own, small models, no hub."""
     path = f"{programs}:{os.environ['PATH']}"
-    own = {"RAG_EMBEDDING__MODEL": "fake", "RAG_ENGINE__MODEL": str(model), "HF_HUB_CACHE": str(folder / ".hub")}
-    return {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "HF_HUB_OFFLINE": "1", "COLUMNS": "120", **own}
+    own = {"RAG_EMBEDDING__MODEL": "fake", "RAG_ENGINE__MODEL": str(model)}
+    return {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "COLUMNS": "120", **own}

@@ -49,6 +49,7 @@ def main(address: str) -> None:
     for name in _HEAVY:
         __import__(name)
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer  # noqa: F401 - imported when first named
+
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{address}.new")
