@@ -1,6 +1,7 @@
 """What the pages say of each other and of the code is so."""
 
 import importlib
+import json
 import re
 import runpy
 from collections import Counter
@@ -133,3 +134,16 @@ def test_pages_are_plain() -> None:
         assert not re.search(r"^ {4,}(rag|make|pip|curl|python|docker) ", prose(text), re.MULTILINE), (
             f"{page}: put commands into a fenced block of sh, so that they are run"
         )
+
+
+def test_pictures_are_of_the_figures_that_the_pages_tell() -> None:
+    figures = json.loads(read("docs/img/reuse.json"))
+    for table in figures["live"]:
+        start = read("docs/reuse.md").index(f"| {table['workload']} |")
+        rows = read("docs/reuse.md")[start:].split("\n\n")[0].replace("*", "").split("\n")[2:]
+        told = [[cell.strip() for cell in row.strip("|").split("|")][:6] for row in rows]
+        names = ("arm", "p50_ms", "p95_ms", "prompt", "uncached")
+        assert told == [[*(str(one[name]) for name in names), f"{one['gold']:.3f}"] for one in table["arms"]]
+    for one in figures["demo"]:
+        said = f"{one['cached']} of {one['prompt']} prompt tokens reused, first token after {one['first_token_ms']} ms"
+        assert said in ENGLISH
