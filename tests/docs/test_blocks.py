@@ -6,6 +6,7 @@ import runpy
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -209,7 +210,6 @@ def test_what_is_not_run_is_listed(record_property, capsys) -> None:
     ]
     record_property("not_run", len(left))
     with capsys.disabled():
-        print(f"\n{len(BLOCKS)} blocks; {len(left)} are not run here, {len(checked)} commands by their words alone:")
-        for place, why in left + checked:
-            print(f"  {place}: {why}")
+        head = f"\n{len(BLOCKS)} blocks; {len(left)} are not run here, {len(checked)} commands by their words alone:"
+        sys.stdout.writelines([f"{head}\n", *(f"  {place}: {why}\n" for place, why in left + checked)])
     assert len(left) < len([block for block in BLOCKS if block.language not in SHOWN]) / 2

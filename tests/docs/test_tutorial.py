@@ -68,7 +68,8 @@ def test_with_a_real_engine(clone, tmp_path, capsys) -> None:
     took_s = time.monotonic() - began
 
     with capsys.disabled():
-        print(f"\nfrom set-up to the end: {took_s:.0f} s\n{said['rag ask']}\n{said[DOG]}\n{said['python']}")
+        told = "\n".join([f"\nfrom set-up to the end: {took_s:.0f} s", said["rag ask"], said[DOG], said["python"]])
+        sys.stdout.write(f"{told}\n")
     for words in (said[DOG], said["python"], said["curl"]):
         assert "Bosun" in words
         assert "dog.md" in words
@@ -78,7 +79,7 @@ def test_with_a_real_engine(clone, tmp_path, capsys) -> None:
 
 
 def followed(clone: Path, variables: dict[str, str], home: Path) -> dict[str, str]:
-    """What each block printed, by its first words. One marked for a second terminal runs beside those that follow it."""
+    """What each block printed, by its first words. One marked for a second terminal runs beside those behind it."""
     port = free_port()
     own = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(clone), "RAG_SERVER__PORT": str(port)}
     environment = {**variables, **own}

@@ -23,7 +23,7 @@ def demo() -> str:
             f"question {number}",
             [(one["cached"], CACHED), (one["prompt"] - one["cached"], COMPUTED)],
             None,
-            f"{one['prompt'] - one['cached']} of {one['prompt']} computed, first token after {one['first_token_ms']} ms",
+            f"{one['prompt'] - one['cached']} of {one['prompt']} computed, first token {one['first_token_ms']} ms",
         )
         for number, one in enumerate(questions, 1)
     ]
