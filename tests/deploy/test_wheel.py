@@ -1,4 +1,4 @@
-"""The built package, alone: a wheel made from the sdist, installed where there is no checkout, used from an empty folder."""
+"""The built package, alone: a wheel made from the sdist, installed without the checkout, used from an empty folder."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def tracked(*folders: str) -> set[str]:
 
 
 def build(kind: str, source: Path, folder: Path) -> Path:
-    """What the build back end makes of `source`, as pip and `python -m build` ask it, with the setuptools that is here."""
+    """What the build back end makes of `source`, asked as pip and `python -m build` do, with the setuptools here."""
     command = [sys.executable, "-c", BUILD.format(kind), str(folder)]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
