@@ -29,14 +29,15 @@ SHOWN = {"text"}  # what a program prints
 # Commands that run until they are interrupted, or need what is not here: their words are checked, and that is all.
 WORDS_ALONE = (
     (r"\brag serve\b", "runs until it is interrupted; the page's service answers in its place"),
-    (r"--watch\b", "runs until it is interrupted"),
+    (r"--watch\b|\brag top\b", "runs until it is interrupted"),
+    (r"\brag chat\b", "talks with somebody at a terminal"),
     (r"\b(s3|gs)://", "needs shared storage"),
 )
 COMMAND = get_command(app)
 COMPOSE = (ROOT / "deploy/compose/docker-compose.yml").read_text("utf-8")
 PROGRAMS = ("rag ", "make ", "curl ", "pip ", "npm ", "python ", "node ", "docker ", "kubectl ", "$ ")
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)  # the first block that runs starts the service
 
 
 def ids(block) -> str:

@@ -37,7 +37,7 @@ def clone(tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_with_a_scripted_engine(clone, programs, tiny_format, tmp_path) -> None:
     activate = clone / ".venv" / "bin" / "activate"
     activate.parent.mkdir(parents=True)
