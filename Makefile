@@ -1,10 +1,10 @@
 # Needs GNU make, a POSIX shell and Python 3.11 to 3.13.
 
-.PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-arms test-kills test-long test-replicas lint lock \
-    licences clean
+.PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-arms test-kills test-long \
+    test-replicas lint lock licences clean test-tutorial
 
 help: ## print what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv with the locked packages: CUDA builds beside an NVIDIA GPU, else CPU builds
 	@python=$$(sh setup/find_python.sh "$(PYTHON)") && "$$python" setup/install.py
@@ -42,6 +42,9 @@ test-long: setup ## ten minutes at five times the capacity, 100,000 requests, ag
 
 test-replicas: setup ## kill one of two vLLMs under load; three minutes on two cores
 	@.venv/bin/python -m pytest -q -s -m replicas tests/engine/test_two_engines.py
+
+test-tutorial: setup ## follow docs/tutorial.md to the letter with a real vLLM, in a copy of the checkout
+	@.venv/bin/python -m pytest -q -s -m tutorial tests/docs/test_tutorial.py
 
 lint: setup ## check style, format and types
 	@.venv/bin/ruff check .

@@ -51,7 +51,9 @@ def _example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-app.command("ingest", epilog=_example("rag ingest docs", "rag ingest manuals faq.md -c support"))(ingest.ingest)
+app.command(
+    "ingest", epilog=_example("rag ingest docs", "rag ingest manuals faq.md -c support", "rag ingest --sample")
+)(ingest.ingest)
 app.command("ask", epilog=_example("rag ask 'How long do refunds take?'"))(ask.ask)
 app.command(
     "chat", epilog=_example("rag chat", "rag chat -c support", "rag chat --json < questions.txt > answers.jsonl")

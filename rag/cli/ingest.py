@@ -4,10 +4,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+import rag
 from rag.cli.options import AsJson, Collection, Config, DataDir, load_settings
 from rag.cli.output import can_redraw, note, say_json
 from rag.cli.sharing import pull_before, push_after
@@ -31,8 +33,12 @@ EngineName = Literal["local", "ray"]
 def ingest(
     *,
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH", help="Files, folders, and URLs such as s3://bucket/folder.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Files, folders, and URLs such as s3://bucket/folder.", show_default=False),
+    ] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Take the handbook that prefixrag ships, to try it on.")
+    ] = False,
     collection: Collection = "default",
     group: Annotated[
         str | None,
@@ -84,6 +90,9 @@ def ingest(
     last time is read, cut and embedded. Questions see all of it at once when it is done, or none. Exit code 1: some
     files failed, and the rest is in. Patterns are written as in .gitignore, and so are the .ragignore files of folders.
     """
+    paths = [*(paths or ()), *([str(_sample())] if sample else ())]
+    if not paths:
+        raise typer.BadParameter("name what to take in: PATH, or --sample")
     if watch and dry_run:
         raise typer.BadParameter("--watch and --dry-run exclude each other")
     if chunk_tokens and chunk_tokens < _MIN_CHUNK_TOKENS:
@@ -125,6 +134,12 @@ def ingest(
         show_summary(summary, dry_run=dry_run)
     if summary.failed or not is_pushed:
         raise typer.Exit(1)
+
+
+def _sample() -> Path:
+    """The folder of the sample: a wheel has it inside, a checkout in its place."""
+    package = Path(rag.__file__).parent
+    return next(folder for folder in (package / "sample", package.parent / "data" / "sample") if folder.is_dir())
 
 
 def _shared(run: "Callable[[], Summary]", settings: "Settings", collection: str) -> "Summary":

@@ -14,6 +14,13 @@ from tokenizers import Tokenizer
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 MADE = runpy.run_path(str(CLIENTS / "environments.py"))
+PAGES = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "pages.py"))
+RECIPES = [
+    block
+    for page in PAGES["pages"]()
+    for block in PAGES["blocks_of"](page, PAGES["read"](page))
+    if block.run_with or block.language == "js"
+]
 ANSWER = "The warranty lasts 26 months. [1]"
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Bergen"}}\n</tool_call>'
 
@@ -37,7 +44,7 @@ def url(serve_fake, tiny_format, sample_data_dir, tmp_path_factory):
     settings = {
         "data_dir": folder,
         "engine": {"urls": ["fake://engine"], "tool_parser": "hermes"},
-        "models": {"aliases": {"gpt-4o": "tiny"}},
+        "models": {"aliases": {"gpt-4o": "tiny", "SmolLM2-135M-Instruct": "tiny"}},
     }
     with serve_fake(reply, settings=settings) as (url, _):
         yield url
@@ -50,6 +57,14 @@ def test_a_python_client_works_unchanged(url, name) -> None:
 
 def test_the_official_node_client_works_unchanged(url) -> None:
     run(["node", str(MADE["node_script"]()), url])
+
+
+@pytest.mark.parametrize("block", RECIPES, ids=lambda block: block.place)
+def test_a_recipe_of_the_pages_runs(url, block, tmp_path) -> None:
+    folder, suffix = (MADE["node_script"]().parent, "mjs") if block.language == "js" else (tmp_path, "py")
+    file = folder / f"recipe.{suffix}"  # Node finds packages beside the script
+    file.write_text(block.code.replace("http://127.0.0.1:8000", url), "utf-8")
+    run(["node" if block.language == "js" else str(MADE["python_of"](block.run_with)), str(file)])
 
 
 def run(command: list[str]) -> None:

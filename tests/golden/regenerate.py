@@ -4,6 +4,7 @@ Read the difference before you commit it.
 """
 
 import json
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from rag.telemetry import LABELS, Metrics
 FOLDER = Path(__file__).parent
 OPENAI_PAGE = FOLDER.parents[1] / "docs" / "openai.md"
 MARK = "<!-- From here on the page is generated from the schemas: python tests/golden/regenerate.py -->"
+PICTURES = runpy.run_path(str(FOLDER / "pictures.py"))
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
 
 
@@ -121,6 +123,7 @@ GOLDEN: dict[str, tuple[Path, Callable[[], str]]] = {
     "openai.md": (OPENAI_PAGE, openai_page),
     "configuration.md": (FOLDER.parents[1] / "docs" / "configuration.md", configuration),
     "metrics.md": (FOLDER.parents[1] / "docs" / "metrics.md", metrics),
+    **{name: (PICTURES["IMAGES"] / name, draw) for name, draw in PICTURES["PICTURES"].items()},
 }
 
 if __name__ == "__main__":
