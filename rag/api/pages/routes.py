@@ -9,19 +9,11 @@ from rag.errors import NotFound
 STATIC = "/static/"
 PATHS = frozenset({"/", "/reuse", "/documents"})
 _NAMES = {"/": "chat", "/reuse": "reuse", "/documents": "documents"}
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: blob:",  # blob: pages of PDFs, which are fetched with the key
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",  # nothing makes elements of a string
-        "trusted-types 'none'",
-    )
+# blob: pages of PDFs, which are fetched with the key. Trusted types: nothing makes elements of a string.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+    "trusted-types 'none'"
 )
 _PAGE_HEADERS = {
     "content-security-policy": _POLICY,

@@ -1,7 +1,7 @@
 // The frame of every page: colours, language, key. A page imports this first, then adds its own words.
 
 import { inWords } from "./api.js";
-import { el, icon, iconButton } from "./dom.js";
+import { el, iconButton } from "./dom.js";
 import { addWords, language, setLanguage } from "./i18n.js";
 import { isKept, key, setKey } from "./key.js";
 import words from "./words/shell.js";
@@ -80,4 +80,3 @@ function themeChoice() {
   return choice;
 }
 
-export { icon };

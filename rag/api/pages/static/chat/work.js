@@ -1,0 +1,37 @@
+// Work in small pieces between frames, so that the page answers while much is drawn.
+
+const BUDGET_MS = 7;
+
+const queue = []; // the first one is next
+let isPlanned = false;
+
+/** Call `step` until it gives false, some of it in each frame. isNext: before all that waits. Gives the work's handle. */
+export function work(step, { isNext = false } = {}) {
+  const one = { step };
+  if (isNext) queue.unshift(one);
+  else queue.push(one);
+  plan();
+  return one;
+}
+
+/** Do nothing more of it. */
+export function drop(one) {
+  const at = queue.indexOf(one);
+  if (at >= 0) queue.splice(at, 1);
+}
+
+function plan() {
+  if (isPlanned) return;
+  isPlanned = true;
+  requestAnimationFrame(run);
+}
+
+function run() {
+  isPlanned = false;
+  const until = performance.now() + BUDGET_MS;
+  while (queue.length && performance.now() < until) {
+    const one = queue[0];
+    if (!one.step()) drop(one);
+  }
+  if (queue.length) plan();
+}
