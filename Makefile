@@ -1,6 +1,6 @@
 # Needs GNU make, a POSIX shell and Python 3.11 to 3.13.
 
-.PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-arms test-kills test-replicas lint lock clean
+.PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-arms test-kills test-replicas test-page lint lock clean
 
 help: ## print what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ test-kills: setup ## kill 300 ingests at random moments and compare with an undi
 
 test-replicas: setup ## kill one of two vLLMs under load; three minutes on two cores
 	@.venv/bin/python -m pytest -q -s -m replicas tests/engine/test_two_engines.py
+
+test-page: setup ## measure the chat page in Chromium: bytes, first paint, 1,000 messages, an answer of 2 MB
+	@.venv/bin/python -m pytest -q -s -m page tests/browser/test_page_figures.py
 
 lint: setup ## check style, format and types
 	@.venv/bin/ruff check .

@@ -42,7 +42,11 @@ field.addEventListener("keydown", (event) => {
   event.preventDefault();
   if (!current.running) submit();
 });
-document.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && current?.stop());
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+  if (!panel.element.hidden) panel.close();
+  else current.stop();
+});
 document.addEventListener("rag:key", () => connect());
 document.addEventListener("rag:language", () => showTitle());
 at("collection").addEventListener("change", () => current.messages.length === 0 && greet());
@@ -85,7 +89,9 @@ async function start(record = newConversation()) {
   field.focus();
 }
 
-const open = (record) => start(record);
+function open(record) {
+  return start(record);
+}
 
 async function submit(content = field.value.trim()) {
   if (current.running) return current.stop();
@@ -189,7 +195,9 @@ async function removeAll() {
   await start();
 }
 
-const copyAnswer = (message, button) => copyText(answerMarkdown(message), button);
+function copyAnswer(message, button) {
+  return copyText(answerMarkdown(message), button);
+}
 
 async function copyText(text, button) {
   const isDone = await copy(text);

@@ -6,7 +6,7 @@ import { addWords, language, setLanguage } from "./i18n.js";
 import { isKept, key, setKey } from "./key.js";
 import words from "./words/shell.js";
 
-const KEY = "M15 7a4 4 0 1 1-3.8 5.3L10 13.5V16H8v2H5v-3l5.2-5.2A4 4 0 0 1 15 7Zm1 3h.01";
+const KEY = "M8 20a4 4 0 1 1 0-8 4 4 0 0 1 0 8ZM11 13 20 4M17 7l3 3M14.5 9.5l2 2";
 const THEMES = ["auto", "light", "dark"];
 
 addWords(words);

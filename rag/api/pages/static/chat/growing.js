@@ -1,15 +1,18 @@
 // A text that grows, as elements: what cannot change any more is drawn once, so a token costs what its block does.
 //
 // The text is kept in parts of some thousand characters, each with a box of its own that is laid out only when it is
-// near the screen. Only the last, open block is drawn anew. A block that gets too long is cut.
+// near the screen, and so are sections of many parts: a browser looks at each box in each frame. Only the last, open block is drawn anew. A block that gets too long is cut.
 
 import { el } from "../dom.js";
 import { blockNode, blocksOf } from "./markdown.js";
 import { clean, withMarks } from "./marks.js";
 
-const PART_CHARS = 4000;
-const STEP_CHARS = 3000;
-const LONGEST_BLOCK = 6000;
+const PART_CHARS = 3000;
+const SECTION_PARTS = 16;
+const SHORT_PARTS = 4; // a text of so few is laid out as a whole
+const STEP_CHARS = 800;
+const LONGEST_BLOCK = 1600;
+const REST = 4; // the open block is left alone for so many times of what drawing it took
 
 export class GrowingText {
   #waiting = [];
@@ -17,9 +20,12 @@ export class GrowingText {
   #prefix = ""; // what is read before the tail though it stands elsewhere: a fence, the head of a table
   #ended = false;
   #parts = [];
-  #tailBox = el("div", { class: "part" });
+  #tailBox = el("div", { class: "part tail" });
+  #isTailNew = false;
+  #tailAt = 0; // when it may be drawn again
   #places = []; // of citations: {at, index, end}, in code points
   #dirty = new Set();
+  #outline = []; // depths of the headings that what is next stands below
   #cite;
 
   /** element: where it is drawn. cite: makes the button of the citation with this index. */
@@ -48,32 +54,40 @@ export class GrowingText {
     this.#assign();
   }
 
-  /** Draw a little. Gives whether there is more to draw. */
+  /** Draw a little. Gives whether there is more to draw, or "later" if there is and it can wait. */
   step() {
     if (this.#waiting.length) {
       let some = "";
       while (this.#waiting.length && some.length < STEP_CHARS) some += this.#waiting.shift();
       this.#tail += some;
-      this.#settle();
+      this.#isTailNew = true;
+      // Blocks end with lines.
+      if (some.includes("\n") || this.#tail.length > LONGEST_BLOCK) this.#settle();
       this.#assign();
     } else if (this.#ended && this.#tail) {
       this.#settleTokens(blocksOf(this.#prefix + this.#tail), this.#tail);
       this.#tail = this.#prefix = "";
       this.#tailBox.replaceChildren();
+      this.#isTailNew = false;
       this.#assign();
     } else if (this.#dirty.size) {
       const [part] = this.#dirty;
       this.#dirty.delete(part);
       this.#redraw(part);
+    } else if (this.#isTailNew && performance.now() >= this.#tailAt) {
+      this.#drawTail();
     }
-    return this.#waiting.length > 0 || this.#dirty.size > 0 || (this.#ended && this.#tail !== "");
+    if (this.#waiting.length || this.#dirty.size || (this.#ended && this.#tail)) return true;
+    return this.#isTailNew ? "later" : false;
   }
 
   #open() {
     const from = this.#parts.length ? this.#from() : 0;
     const box = el("div", { class: "part" });
-    this.#tailBox.before(box);
-    this.#parts.push({ from, length: 0, source: "", prefix: "", box, places: [] });
+    if (this.#parts.length % SECTION_PARTS === 0) this.#tailBox.before(el("div", { class: "section" }));
+    this.#tailBox.previousElementSibling.append(box);
+    if (this.#parts.length === SHORT_PARTS) this.element.classList.add("long");
+    this.#parts.push({ from, length: 0, source: "", prefix: "", box, places: [], outline: [...this.#outline] });
   }
 
   #settle() {
@@ -88,13 +102,18 @@ export class GrowingText {
       this.#continueWith("", { isCut: false });
     }
     if (this.#tail.length > LONGEST_BLOCK) this.#cut(tokens[open]);
-    if (!this.#waiting.length) this.#drawTail();
+    // What it showed may stand above it now.
+    if (this.#waiting.length) this.#tailBox.replaceChildren();
+    else this.#drawTail();
   }
 
   #drawTail() {
+    const start = performance.now();
+    this.#isTailNew = false;
     const from = this.#from();
     const places = this.#places.filter((place) => !place.done && place.start >= from);
-    this.#draw(this.#tailBox, blocksOf(this.#prefix + marked(this.#tail, places, from)));
+    this.#draw(this.#tailBox, blocksOf(this.#prefix + marked(this.#tail, places, from)), this.#outline);
+    this.#tailAt = performance.now() + REST * (performance.now() - start);
   }
 
   /** Where the tail begins, in code points. */
@@ -107,7 +126,7 @@ export class GrowingText {
     const part = this.#parts.at(-1);
     part.source += source;
     part.length += codePoints(source);
-    this.#append(part.box, tokens);
+    this.#append(part.box, tokens, this.#outline);
     if (part.source.length > PART_CHARS) this.#open();
   }
 
@@ -154,17 +173,17 @@ export class GrowingText {
   }
 
   #redraw(part) {
-    this.#draw(part.box, blocksOf(part.prefix + marked(part.source, part.places, part.from)));
+    this.#draw(part.box, blocksOf(part.prefix + marked(part.source, part.places, part.from)), part.outline);
   }
 
-  #draw(box, tokens) {
+  #draw(box, tokens, outline) {
     box.replaceChildren();
-    this.#append(box, tokens);
+    this.#append(box, tokens, [...outline]);
   }
 
-  #append(box, tokens) {
-    const nodes = tokens.map((token) => blockNode(token, this.#cite)).filter(Boolean);
-    box.append(...nodes);
+  #append(box, tokens, outline) {
+    const context = { cite: this.#cite, outline };
+    box.append(...tokens.map((token) => blockNode(token, context)).filter(Boolean));
   }
 }
 
@@ -185,7 +204,7 @@ function cutAt(token, tail, prefix) {
   if (token.type === "list" && token.items.length > 1 && tail.startsWith(token.raw)) {
     return token.raw.length - token.items.at(-1).raw.length;
   }
-  const most = LONGEST_BLOCK - 500;
+  const most = LONGEST_BLOCK - 200;
   const line = tail.lastIndexOf("\n", most) + 1;
   const isByLine = prefix || token.type === "code" || token.type === "table";
   if (line > (isByLine ? 200 : most / 2)) return line;

@@ -11,33 +11,40 @@ const FIRST_HEADING = 3; // answers stand below the page's own headings
 /** The blocks of a text, as the library's tokens. */
 export const blocksOf = (text) => new Lexer().lex(text);
 
-/** The element for a block; null where there is nothing to show. cite: makes the button of a citation's number. */
-export function blockNode(token, cite) {
+/** The element for a block; null where there is nothing to show. context: {cite, outline} as of GrowingText. */
+export function blockNode(token, context) {
   switch (token.type) {
     case "heading":
-      return el(`h${Math.min(6, token.depth + FIRST_HEADING - 1)}`, { dir: "auto" }, inline(token.tokens, cite));
+      return el(`h${headingLevel(token.depth, context.outline)}`, { dir: "auto" }, inline(token.tokens, context));
     case "paragraph":
-      return el("p", { dir: "auto" }, inline(token.tokens, cite));
+      return el("p", { dir: "auto" }, inline(token.tokens, context));
     case "text": // of a tight list
-      return el("span", { dir: "auto" }, token.tokens ? inline(token.tokens, cite) : text(token.text, cite));
+      return el("span", { dir: "auto" }, token.tokens ? inline(token.tokens, context) : text(token.text, context));
     case "code":
       return codeNode(forCode(token.text), forCode(token.lang ?? ""));
     case "blockquote":
-      return el("blockquote", { dir: "auto" }, blocks(token.tokens, cite));
+      return el("blockquote", { dir: "auto" }, blocks(token.tokens, context));
     case "list":
-      return listNode(token, cite);
+      return listNode(token, context);
     case "table":
-      return tableNode(token, cite);
+      return tableNode(token, context);
     case "hr":
       return el("hr");
     case "html":
-      return el("p", { dir: "auto", class: "as-is" }, text(token.text.trimEnd(), cite));
+      return el("p", { dir: "auto", class: "as-is" }, text(token.text.trimEnd(), context));
     default: // space, def
       return null;
   }
 }
 
-const blocks = (tokens, cite) => tokens.map((token) => blockNode(token, cite));
+/** A level that follows from those before, whatever the answer begins with. outline: their depths; it is changed. */
+function headingLevel(depth, outline) {
+  while (outline.length && outline.at(-1) >= depth) outline.pop();
+  outline.push(depth);
+  return Math.min(6, FIRST_HEADING - 1 + outline.length);
+}
+
+const blocks = (tokens, context) => tokens.map((token) => blockNode(token, context));
 
 function codeNode(code, lang) {
   const name = lang.trim().split(/\s/)[0];
@@ -51,8 +58,8 @@ function codeNode(code, lang) {
   );
 }
 
-function listNode(token, cite) {
-  const items = token.items.map((item) => el("li", { dir: "auto", class: item.task ? "task" : null }, blocks(item.tokens, cite).flatMap((node, at) => task(item, item.tokens[at], node))));
+function listNode(token, context) {
+  const items = token.items.map((item) => el("li", { dir: "auto", class: item.task ? "task" : null }, blocks(item.tokens, context).flatMap((node, at) => task(item, item.tokens[at], node))));
   return token.ordered ? el("ol", { dir: "auto", start: token.start === 1 ? null : token.start }, items) : el("ul", { dir: "auto" }, items);
 }
 
@@ -61,8 +68,8 @@ function task(item, token, node) {
   return [el("span", { role: "img", tLabel: token.checked ? "chat.done" : "chat.todo" }, token.checked ? "☑ " : "☐ ")];
 }
 
-function tableNode(token, cite) {
-  const cell = (tag) => (each) => el(tag, { dir: "auto", class: each.align ? `to-${each.align}` : null, scope: tag === "th" ? "col" : null }, inline(each.tokens, cite));
+function tableNode(token, context) {
+  const cell = (tag) => (each) => el(tag, { dir: "auto", class: each.align ? `to-${each.align}` : null, scope: tag === "th" ? "col" : null }, inline(each.tokens, context));
   return el(
     "div",
     { class: "scrolls", tabindex: "0", role: "group", tLabel: "chat.table" },
@@ -75,26 +82,26 @@ function tableNode(token, cite) {
   );
 }
 
-const inline = (tokens, cite) => tokens.flatMap((token) => inlineNodes(token, cite));
+const inline = (tokens, context) => tokens.flatMap((token) => inlineNodes(token, context));
 
-function inlineNodes(token, cite) {
+function inlineNodes(token, context) {
   switch (token.type) {
     case "strong":
-      return [el("strong", {}, inline(token.tokens, cite))];
+      return [el("strong", {}, inline(token.tokens, context))];
     case "em":
-      return [el("em", {}, inline(token.tokens, cite))];
+      return [el("em", {}, inline(token.tokens, context))];
     case "del":
-      return [el("del", {}, inline(token.tokens, cite))];
+      return [el("del", {}, inline(token.tokens, context))];
     case "codespan":
       return [el("code", { dir: "ltr" }, forCode(token.text))];
     case "br":
       return [el("br")];
     case "link":
-      return linkNodes(token.href, inline(token.tokens, cite));
+      return linkNodes(token.href, inline(token.tokens, context));
     case "image": // is never fetched: it would tell its server that it was read
       return linkNodes(token.href, [`🖼 ${withoutMarks(token.text)}`]);
     default:
-      return text(token.text ?? token.raw, cite);
+      return text(token.text ?? token.raw, context);
   }
 }
 
@@ -104,7 +111,7 @@ function linkNodes(address, children) {
   return [el("a", { href, target: "_blank", rel: "noopener noreferrer nofollow" }, children)];
 }
 
-const text = (raw, cite) => splitAtMarks(decoded(raw)).map((part) => (typeof part === "string" ? part : cite(part.index)));
+const text = (raw, context) => splitAtMarks(decoded(raw)).map((part) => (typeof part === "string" ? part : context.cite(part.index)));
 
 function decoded(raw) {
   if (!raw.includes("&")) return raw;

@@ -31,7 +31,7 @@ const percent = ({ cached_tokens: cached, prompt_tokens: all }) => Math.floor((1
 const firstToken = (timings) => (timings?.first_token === undefined ? "?" : duration(timings.first_token));
 
 /** A time as people say it. */
-export const duration = (ms) => (ms < 1000 ? `${number(ms, { maximumSignificantDigits: 3 })} ms` : `${number(ms / 1000, { maximumSignificantDigits: 3 })} s`);
+export const duration = (ms) => (ms < 1000 ? `${number(ms, { maximumFractionDigits: ms < 10 ? 1 : 0 })} ms` : `${number(ms / 1000, { maximumSignificantDigits: 3 })} s`);
 
 function segmentBox({ tokens, cached }, all) {
   const box = el("span", { class: `segment${cached === null ? " unknown" : ""}` }, el("span", { class: "cached" }));

@@ -15,7 +15,6 @@ export class SourcePanel {
   /** element: the panel; it is hidden until something is shown. */
   constructor(element) {
     this.element = element;
-    element.addEventListener("keydown", (event) => event.key === "Escape" && (event.stopPropagation(), this.close()));
   }
 
   /** Show the source of a citation, or a passage that was found: {chunk_id, document}. */
@@ -56,12 +55,13 @@ export class SourcePanel {
 
   /** The page of a PDF. It is fetched with the key, which a picture by its address would not be. */
   async #showPicture(body, source, found, signal) {
-    if (found.anchor.page === undefined || found.anchor.page === null || !/\.pdf$/i.test(found.document)) return;
+    const { page } = source.anchor ?? found.anchor;
+    if (!page || !/\.pdf$/i.test(found.document)) return;
     const response = await request(linkOf(source, "/page.png"), { signal, headers: { accept: "image/png" } }).catch(() => null);
     if (!response) return;
     if (this.#picture) URL.revokeObjectURL(this.#picture);
     this.#picture = URL.createObjectURL(await response.blob());
-    body.append(el("figure", {}, el("img", { src: this.#picture, alt: t("source.page", { page: String(found.anchor.page) }) })));
+    body.append(el("figure", {}, el("img", { src: this.#picture, alt: t("source.page", { at: String(page) }) })));
   }
 }
 

@@ -6,6 +6,7 @@ import { QuestionView } from "./question.js";
 import { drop, work } from "./work.js";
 
 const NEAR_END_PX = 48;
+const GROUP = 8; // messages that are laid out, or not, together: a browser looks at each box in each frame
 
 export class Thread {
   #filling = [];
@@ -36,7 +37,7 @@ export class Thread {
   /** Add kept messages at the end. They take their place at once and are drawn later, the last ones first. */
   restore(messages) {
     const boxes = messages.map(() => el("article", { class: "message unfilled" }));
-    this.list.append(...boxes);
+    for (const box of boxes) this.#append(box);
     for (const [at, message] of messages.entries()) {
       const fill = work(() => {
         this.#filling.splice(this.#filling.indexOf(fill), 1);
@@ -52,14 +53,15 @@ export class Thread {
   /** Add a new message. Gives its view. */
   add(message) {
     const view = this.#view(message);
-    this.list.append(view.element);
+    this.#append(view.element);
     this.toEnd();
     return view;
   }
 
   /** Take away all from the message at `place` on. */
   cut(place) {
-    while (this.list.children.length > place) this.list.lastElementChild.remove();
+    for (const message of [...this.list.querySelectorAll(".message")].slice(place)) message.remove();
+    for (const group of [...this.list.children]) if (!group.childElementCount) group.remove();
   }
 
   toEnd() {
@@ -70,6 +72,15 @@ export class Thread {
 
   #view(message) {
     return message.role === "user" ? new QuestionView(message, this.#on) : new AnswerView(message, this.#on);
+  }
+
+  #append(message) {
+    let group = this.list.lastElementChild;
+    if (!group?.classList.contains("group") || group.childElementCount >= GROUP) {
+      group = el("div", { class: "group" });
+      this.list.append(group);
+    }
+    group.append(message);
   }
 
   #jump() {

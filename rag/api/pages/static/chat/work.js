@@ -5,7 +5,7 @@ const BUDGET_MS = 7;
 const queue = []; // the first one is next
 let isPlanned = false;
 
-/** Call `step` until it gives false, some of it in each frame. isNext: before all that waits. Gives the work's handle. */
+/** Call `step` until it gives false, some of it in each frame; "later" is not before the next one. isNext: before all that waits. Gives the work's handle. */
 export function work(step, { isNext = false } = {}) {
   const one = { step };
   if (isNext) queue.unshift(one);
@@ -29,9 +29,14 @@ function plan() {
 function run() {
   isPlanned = false;
   const until = performance.now() + BUDGET_MS;
-  while (queue.length && performance.now() < until) {
-    const one = queue[0];
-    if (!one.step()) drop(one);
+  const waiting = new Set();
+  for (;;) {
+    const one = queue.find((each) => !waiting.has(each));
+    if (!one) break;
+    const isMore = one.step();
+    if (!isMore) drop(one);
+    if (isMore === "later") waiting.add(one);
+    if (performance.now() >= until) break;
   }
   if (queue.length) plan();
 }
