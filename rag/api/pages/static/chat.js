@@ -106,7 +106,7 @@ async function submit(content = field.value.trim()) {
 
 /** Have the question of this answer answered anew. What came later stays, in a conversation of its own. */
 async function retry(message) {
-  if (current.running) return;
+  await current.stop();
   if (current.goesOnAfter(message)) await fork(message.place);
   else current.cut(message);
   await current.answer(choices.chosen());
@@ -114,7 +114,7 @@ async function retry(message) {
 
 /** Ask something else in place of this question. */
 async function edit(message, content) {
-  if (current.running) return;
+  await current.stop();
   if (current.goesOnAfter(message)) await fork(message.place);
   else current.cut(message);
   await current.ask(content, choices.chosen());
@@ -135,12 +135,15 @@ function changed(ended) {
   if (ended?.status === 401 || ended?.status === 0) connect();
   if (ended && !document.querySelector("dialog[open]")) {
     const how = { done: "chat.answered", stopped: "chat.stopped", failed: "chat.failed" }[ended.state];
-    announce(`${t(how, { n: ended.citations.length })} ${ended.error ?? ended.content.slice(0, SPOKEN_CHARS)}`);
+    announce(`${t(how, { n: ended.citations.length })} ${ended.error ?? spoken(ended.content)}`);
   }
   showTitle();
   showList();
   refresh();
 }
+
+/** The beginning of an answer without the signs of Markdown. */
+const spoken = (content) => content.slice(0, SPOKEN_CHARS).replace(/\[\d+\]|[#*_`|>~]|:?-{2,}:?/g, " ").replace(/\s+/g, " ");
 
 function refresh() {
   const isRunning = Boolean(current?.running);
@@ -180,7 +183,7 @@ function greet() {
 
 async function remove(record) {
   if (!(await confirmed(["chat.delete_sure", { title: record.title }], "chat.delete_yes"))) return;
-  if (record.id === current.record.id) current.stop();
+  if (record.id === current.record.id) await current.stop();
   await current.kept();
   await dropConversation(record.id);
   if (record.id === current.record.id) await start();
@@ -189,7 +192,7 @@ async function remove(record) {
 
 async function removeAll() {
   if (!(await confirmed("chat.delete_all_sure", "chat.delete_yes"))) return;
-  current.stop();
+  await current.stop();
   await current.kept();
   await dropAll();
   await start();

@@ -1,5 +1,6 @@
 // Words in two languages. Pages add dictionaries: `addWords({en: {"chat.send": "Send"}, zh: {…}})`.
-// `{name}` in a text is filled in; numbers are written as the language writes them. `{n|file|files}` picks by the number.
+// `{name}` in a text is filled in; numbers are written as the language writes them. `{n|file|files}` picks by the number,
+// and what stands for `{@name}` is the key of other words.
 
 import { translateWith } from "./dom.js";
 
@@ -24,8 +25,9 @@ export function addWords(dictionaries) {
 /** The words for a key; the key itself where nobody has written any. */
 export function t(key, params = {}) {
   const text = words[language()][key] ?? words.en[key] ?? key;
-  return text.replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (whole, name, one, many) => {
+  return text.replace(/\{(@?)(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (whole, isKey, name, one, many) => {
     const value = params[name];
+    if (isKey) return t(value);
     if (one !== undefined) return value === 1 ? one : many;
     return typeof value === "number" ? number(value) : (value ?? whole);
   });

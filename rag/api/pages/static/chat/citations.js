@@ -31,8 +31,8 @@ export function citeButton(number, citation) {
     {
       type: "button",
       class: `cite ${citation.status}`,
-      tLabel: ["chat.cite", { number: String(number), document: citation.document, status: t(`status.${citation.status}`) }],
-      title: `${citation.document} · ${t(`status.${citation.status}`)}`,
+      tLabel: ["chat.cite", { number: String(number), document: citation.document, status: `status.${citation.status}` }],
+      title: citation.document,
     },
     String(number),
     citation.status === "unsupported" ? "?" : "",

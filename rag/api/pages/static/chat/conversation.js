@@ -12,7 +12,7 @@ export const newConversation = () => ({ id: crypto.randomUUID?.() ?? `${Date.now
 
 export class Conversation {
   messages = [];
-  running = null; // {stop, view} while an answer comes
+  running = null; // {abort, ended} while an answer comes
   #writes = Promise.resolve();
 
   /** record: what is kept of it. thread: where it is shown. changed: called when its title or time changes. */
@@ -46,7 +46,8 @@ export class Conversation {
     const message = this.#add({ role: "assistant", content: "", citations: [], state: "waiting", model, collection });
     const view = this.thread.add(message);
     const stop = new AbortController();
-    const running = (this.running = { stop: () => stop.abort(), view });
+    let hasEnded;
+    const running = (this.running = { abort: () => stop.abort(), ended: new Promise((resolve) => (hasEnded = resolve)) });
     view.showState();
     this.changed();
     let isMoved = false;
@@ -63,11 +64,13 @@ export class Conversation {
     view.finish({ isMoved });
     this.#write(() => Promise.all([this.#keepRecord({ model, collection }), keepMessages([message])]));
     this.changed(message);
+    hasEnded();
   }
 
-  /** End the answer that is coming; what has come of it stays. */
-  stop() {
-    this.running?.stop();
+  /** End the answer that is coming, if one is; what has come of it stays. */
+  async stop() {
+    this.running?.abort();
+    await this.running?.ended;
   }
 
   /** Take away all from `message` on. */

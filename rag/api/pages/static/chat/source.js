@@ -55,13 +55,12 @@ export class SourcePanel {
 
   /** The page of a PDF. It is fetched with the key, which a picture by its address would not be. */
   async #showPicture(body, source, found, signal) {
-    const { page } = source.anchor ?? found.anchor;
-    if (!page || !/\.pdf$/i.test(found.document)) return;
+    if (!found.anchor.page || !/\.pdf$/i.test(found.document)) return;
     const response = await request(linkOf(source, "/page.png"), { signal, headers: { accept: "image/png" } }).catch(() => null);
     if (!response) return;
     if (this.#picture) URL.revokeObjectURL(this.#picture);
     this.#picture = URL.createObjectURL(await response.blob());
-    body.append(el("figure", {}, el("img", { src: this.#picture, alt: t("source.page", { at: String(page) }) })));
+    body.append(el("figure", {}, el("img", { src: this.#picture, alt: t("source.page") })));
   }
 }
 
