@@ -47,6 +47,7 @@ document.addEventListener("keydown", (event) => {
   if (!panel.element.hidden) panel.close();
   else current.stop();
 });
+document.addEventListener("visibilitychange", () => document.hidden && current.keepUnfinished());
 document.addEventListener("rag:key", () => connect());
 document.addEventListener("rag:language", () => showTitle());
 at("collection").addEventListener("change", () => current.messages.length === 0 && greet());

@@ -81,6 +81,11 @@ export class Conversation {
     this.#write(() => dropMessages(this.record.id, place));
   }
 
+  /** The tab may be closed now: keep what has come of the answer. */
+  keepUnfinished() {
+    if (this.running) this.#write(() => keepMessages([{ ...this.messages.at(-1), state: "stopped" }]));
+  }
+
   /** Whether something was said after this message and its answer. */
   goesOnAfter(message) {
     return this.messages.length > message.place + (message.role === "user" ? 2 : 1);

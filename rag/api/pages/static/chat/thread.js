@@ -1,7 +1,8 @@
 // The messages on the screen. However many there are, only those near the screen are laid out.
 
-import { el } from "../dom.js";
+import { el, iconButton } from "../dom.js";
 import { AnswerView } from "./answer.js";
+import { DOWN } from "./icons.js";
 import { QuestionView } from "./question.js";
 import { drop, work } from "./work.js";
 
@@ -19,7 +20,7 @@ export class Thread {
     this.scroll = scroll;
     this.list = list;
     this.#on = on;
-    this.latest = el("button", { type: "button", class: "latest", hidden: true, t: "chat.latest", on: { click: () => this.toEnd() } });
+    this.latest = iconButton(DOWN, "chat.latest", () => this.toEnd(), { class: "latest", hidden: true });
     scroll.after(this.latest);
     scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.#isAtEnd && this.#jump()).observe(list);
