@@ -17,7 +17,7 @@ _CREATED = 1735689600
 
 @router.get("")
 async def list_models(rooms: RoomsDep) -> Json:
-    """Every name that requests may carry, the chat model first."""
+    """Every name that requests may carry, the chat model first. `rag.kind` is `chat` or `embeddings`."""
     return {"object": "list", "data": [_model(name, rooms) for name in all_names(rooms)]}
 
 

@@ -1,6 +1,7 @@
 """The chat page, as somebody uses it who has a folder of documents and a question."""
 
 import json
+import re
 import runpy
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,6 +47,33 @@ HOSTILE = f"""<script>alert(1)</script> <img src="{EVIL}/a.png" onerror="alert(2
 
 &lt;b&gt; \ue0000:1\ue001 <a href="javascript:alert(5)" onclick="alert(6)">a</a>
 """
+
+
+GROW = """async ([text, size, places]) => {
+    const base = document.querySelector("script[src*=early]").src.replace("early.js", "");
+    const {GrowingText} = await import(base + "chat/growing.js");
+    const box = document.createElement("div");
+    const grown = new GrowingText(box, index => `{${index}}`);
+    const draw = () => { for (let n = 0; grown.step() === true; n++) if (n > 1e5) throw new Error("it never ends"); };
+    for (let at = 0; at < text.length; at += size) {
+        grown.add(text.slice(at, at + size));
+        draw();
+        if (at < text.length / 2) grown.citations(places.slice(0, 1));
+    }
+    grown.citations(places);
+    grown.end();
+    draw();
+    const count = selector => box.querySelectorAll(selector).length;
+    return [box.textContent, count("li, tr, p, pre, h3, h4"), count(".part")];
+}"""
+WORDS = [f"w{n}" for n in range(3000)]
+LONG_TEXTS = {
+    "items": "\n".join(f"{n}. {word}" for n, word in enumerate(WORDS, 1)),
+    "rows": "| a | b |\n|---|---|\n" + "\n".join(f"| {word} | x |" for word in WORDS) + "\n\nw3000",
+    "lines of code": "```py\n" + "\n".join(WORDS) + "\n```\n\nw3000",
+    "words": " ".join(WORDS),
+    "paragraphs": "\n\n".join(WORDS),
+}
 
 
 @dataclass
@@ -197,6 +225,26 @@ def test_markdown_is_shown_and_code_is_left_alone(world, tab, page) -> None:
     expect(answer.locator("p code")).to_have_text("code[1]")
     expect(answer.get_by_role("link")).to_have_attribute("href", "https://example.org/a?b=1&c=2")
     assert tab.misdeeds == []
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_a_text_that_grows_ends_as_one_that_is_whole(page, size) -> None:
+    text = f"{RICH}\n> quoted\n\n\U0001f600 Marked [1], and \U0001f600 [2].\r\n\r\nUnmarked.\n\n- a\n\n- b\n"
+    starts = [text.index(marker) for marker in ("[1],", "[2]")]
+    places = [{"start": start, "end": start + 3, "index": index} for index, start in enumerate(starts)]
+    utf_16 = text.encode("utf-16-le")
+    whole = page.evaluate(GROW, [text, len(utf_16), places])
+    assert "\U0001f600 Marked {0}, and \U0001f600 {1}." in whole[0]
+    assert "values[1]" in whole[0]
+    assert page.evaluate(GROW, [text, size, places]) == whole
+
+
+@pytest.mark.parametrize("kind", LONG_TEXTS)
+def test_a_long_block_is_cut_and_loses_nothing(page, kind) -> None:
+    text, _, n_parts = page.evaluate(GROW, [LONG_TEXTS[kind], 2000, []])
+    assert n_parts > 3
+    said = [f"w{word}" for word in re.findall(r"w(\d+)", text)]
+    assert said[: len(WORDS)] == WORDS
 
 
 def test_a_hostile_answer_runs_nothing_and_fetches_nothing(world, tab, page) -> None:

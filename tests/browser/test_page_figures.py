@@ -85,7 +85,7 @@ def measured(what: str, browser: Browser, page: Page) -> Iterator[None]:
     for kind, key in (("clock", "dur"), ("processor", "tdur")):
         took = sorted(task.get(key, 0) / 1000 for task in tasks)
         n_long = sum(ms > LONG_MS for ms in took)
-        print(
+        print(  # noqa: T201 - what this is for
             f"\n{what}: by the {kind} {n_long} of {len(took)} tasks over 50 ms, the longest {took[-1]:.0f} ms", end=""
         )
 
@@ -103,7 +103,7 @@ def test_bytes_and_first_paint_with_the_processor_throttled_four_times(url, tab)
             whole: performance.getEntries().reduce((sum, e) => sum + (e.decodedBodySize ?? 0), 0),
         })"""
     )
-    print(
+    print(  # noqa: T201
         f"\nfirst paint after {timing['paint']:.0f} ms, loaded after {timing['loaded']:.0f} ms; "
         f"{timing['sent'] / 1000:.0f} kB sent, {timing['whole'] / 1000:.0f} kB unpacked"
     )
@@ -142,7 +142,7 @@ def test_an_answer_of_two_megabytes(browser, page, tab) -> None:
     n_chars = page.evaluate("document.querySelector('.answer .text').textContent.length")
     with measured("scrolled through them", browser, page):
         scroll(page)
-    print(f"\n{n_chars:,} characters are shown")
+    print(f"\n{n_chars:,} characters are shown")  # noqa: T201
     assert n_chars > N_CHARS * 0.5
     assert tab.misdeeds == []
 

@@ -1,14 +1,13 @@
 // A text that grows, as elements: what cannot change any more is drawn once, so a token costs what its block does.
 //
 // The text is kept in parts of some thousand characters, each with a box of its own that is laid out only when it is
-// near the screen, and so are sections of many parts: a browser looks at each box in each frame. Only the last, open block is drawn anew. A block that gets too long is cut.
+// near the screen. Only the last, open block is drawn anew. A block that gets too long is cut.
 
 import { el } from "../dom.js";
 import { blockNode, blocksOf } from "./markdown.js";
 import { clean, withMarks } from "./marks.js";
 
 const PART_CHARS = 3000;
-const SECTION_PARTS = 16;
 const SHORT_PARTS = 4; // a text of so few is laid out as a whole
 const STEP_CHARS = 800;
 const LONGEST_BLOCK = 1600;
@@ -16,6 +15,7 @@ const REST = 4; // the open block is left alone for so many times of what drawin
 
 export class GrowingText {
   #waiting = [];
+  #held = "";
   #tail = ""; // of the open block
   #prefix = ""; // what is read before the tail though it stands elsewhere: a fence, the head of a table
   #ended = false;
@@ -37,12 +37,17 @@ export class GrowingText {
   }
 
   /** Add to the end. Nothing is drawn before `step`. */
-  add(text) {
+  add(more) {
+    let text = this.#held + more;
+    this.#held = text.endsWith("\r") ? "\r" : ""; // it is one end of a line with what may follow
+    if (this.#held) text = text.slice(0, -1);
     for (let at = 0; at < text.length; at += STEP_CHARS) this.#waiting.push(clean(text.slice(at, at + STEP_CHARS)));
   }
 
   /** Nothing more will be added. */
   end() {
+    if (this.#held) this.#waiting.push("\n");
+    this.#held = "";
     this.#ended = true;
   }
 
@@ -84,8 +89,7 @@ export class GrowingText {
   #open() {
     const from = this.#parts.length ? this.#from() : 0;
     const box = el("div", { class: "part" });
-    if (this.#parts.length % SECTION_PARTS === 0) this.#tailBox.before(el("div", { class: "section" }));
-    this.#tailBox.previousElementSibling.append(box);
+    this.#tailBox.before(box);
     if (this.#parts.length === SHORT_PARTS) this.element.classList.add("long");
     this.#parts.push({ from, length: 0, source: "", prefix: "", box, places: [], outline: [...this.#outline] });
   }

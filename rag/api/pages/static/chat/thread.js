@@ -7,7 +7,7 @@ import { QuestionView } from "./question.js";
 import { drop, work } from "./work.js";
 
 const NEAR_END_PX = 48;
-const GROUP = 8; // messages that are laid out, or not, together: a browser looks at each box in each frame
+const GROUP = 4; // messages that are laid out, or not, together: a browser looks at each box in each frame
 
 export class Thread {
   #filling = [];

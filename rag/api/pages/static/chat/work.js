@@ -1,9 +1,13 @@
 // Work in small pieces between frames, so that the page answers while much is drawn.
 
-const BUDGET_MS = 7;
+// What is drawn must be laid out and painted as well, which takes several times as long where it is on the screen.
+const [LEAST_MS, MOST_MS] = [1, 7];
+const SLOW_FRAME_MS = 34;
 
 const queue = []; // the first one is next
 let isPlanned = false;
+let budget = MOST_MS;
+let last = 0; // when the frame before began
 
 /** Call `step` until it gives false, some of it in each frame; "later" is not before the next one. isNext: before all that waits. Gives the work's handle. */
 export function work(step, { isNext = false } = {}) {
@@ -26,9 +30,11 @@ function plan() {
   requestAnimationFrame(run);
 }
 
-function run() {
+function run(now) {
   isPlanned = false;
-  const until = performance.now() + BUDGET_MS;
+  budget = now - last > SLOW_FRAME_MS ? Math.max(LEAST_MS, budget / 2) : Math.min(MOST_MS, budget + 0.5);
+  last = now;
+  const until = performance.now() + budget;
   const waiting = new Set();
   for (;;) {
     const one = queue.find((each) => !waiting.has(each));
