@@ -1,8 +1,8 @@
 // Work in small pieces between frames, so that the page answers while much is drawn.
 
 // What is drawn must be laid out and painted as well, which takes several times as long where it is on the screen.
-const [LEAST_MS, MOST_MS] = [1, 7];
-const SLOW_FRAME_MS = 34;
+const [LEAST_MS, MOST_MS] = [2, 7];
+const SLOW_FRAME_MS = 45;
 
 const queue = []; // the first one is next
 let isPlanned = false;
