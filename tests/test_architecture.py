@@ -87,7 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.admission": LEAVES,
     "rag.language": set(),
     "rag.notes": {"rag.language"},
-    "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall", "rag.tally"},
+    "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall"},
     "rag.rooms": LEAVES
     | DATA
     | PROMPT

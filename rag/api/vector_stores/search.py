@@ -49,7 +49,7 @@ async def _search(info: CollectionInfo, body: Search, rooms: Rooms) -> list[Json
         ]
         found = [hits for (hits,) in await asyncio.gather(*searches)]
         hits = _merged(found, body.ranking_options.score_threshold)[: body.max_num_results]
-        return await rooms.blocking(_results, hits, generation, rooms)
+        return await rooms.blocking(_results, hits, generation, rooms, explains="match" in body.rag.include)
 
 
 def _merged(found: Sequence[Sequence[Hit]], threshold: float) -> list[Hit]:
@@ -61,11 +61,30 @@ def _merged(found: Sequence[Sequence[Hit]], threshold: float) -> list[Hit]:
     return sorted(best.values(), key=lambda hit: (-hit.score, hit.chunk.seq))
 
 
-def _results(hits: Sequence[Hit], generation: Generation, rooms: Rooms) -> list[Json]:
+def _results(hits: Sequence[Hit], generation: Generation, rooms: Rooms, *, explains: bool) -> list[Json]:
     """Blocks."""
     rooms.library.used(generation.info.id)
     files = rooms.library.files_of((hit.chunk for hit in hits), generation)
-    return [_result(hit, files[hit.chunk.id]) for hit in hits]
+    return [_result(hit, files[hit.chunk.id]) | (_why(hit) if explains else {}) for hit in hits]
+
+
+def _why(hit: Hit) -> Json:
+    match, cosine = hit.match, hit.cosine
+    if match is None or cosine is None:
+        return {"match": None}
+    by_meaning = match.meaning_rank is not None and match.meaning_weight > 0 and cosine > 0
+    by_words = match.words_rank is not None
+    return {
+        "match": {
+            "by": "both" if by_meaning and by_words else "lexical" if by_words else "dense",
+            "dense": {"rank": match.meaning_rank, "score": score_json(cosine), "weight": match.meaning_weight},
+            "lexical": {
+                "rank": match.words_rank,
+                "score": score_json(match.words_share),
+                "weight": 1 - match.meaning_weight,
+            },
+        }
+    }
 
 
 def _result(hit: Hit, file: SourceFile) -> Json:
