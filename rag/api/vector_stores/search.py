@@ -20,6 +20,8 @@ router = APIRouter(
     prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
 )
 
+_COUNTS = 0.01  # of a score: what gives no more of it, as a word that is everywhere, is no reason
+
 
 @router.post("/{store_id}/search")
 async def search_vector_store(
@@ -72,11 +74,11 @@ def _why(hit: Hit) -> Json:
     match, cosine = hit.match, hit.cosine
     if match is None or cosine is None:
         return {"match": None}
-    by_meaning = match.meaning_rank is not None and match.meaning_weight > 0 and cosine > 0
-    by_words = match.words_rank is not None
+    dense, lexical = match.meaning_weight * max(cosine, 0.0), (1 - match.meaning_weight) * match.words_share
+    least = _COUNTS * (dense + lexical)
     return {
         "match": {
-            "by": "both" if by_meaning and by_words else "lexical" if by_words else "dense",
+            "by": "dense" if lexical <= least else "lexical" if dense <= least else "both",
             "dense": {"rank": match.meaning_rank, "score": score_json(cosine), "weight": match.meaning_weight},
             "lexical": {
                 "rank": match.words_rank,
