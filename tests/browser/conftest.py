@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, 
 
 _API = runpy.run_path(str(Path(__file__).parents[1] / "api" / "conftest.py"))
 sample_data_dir, serve_fake, key_in = _API["sample_data_dir"], _API["serve_fake"], _API["key_in"]
+copy_data = _API["copy_data"]
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
