@@ -130,7 +130,7 @@ export class DocumentList {
         error && el("p", { class: "error-text cause", dir: "auto" }, error.message),
       ),
       el("td", { role: "cell" }, el("span", { class: `status status-${status}` }, el("span", { "aria-hidden": "true" }, SIGNS[status] ?? ""), " ", el("span", { t: `docs.status.${status}` }))),
-      el("td", { role: "cell", class: "number" }, number(chunks)),
+      el("td", { role: "cell", class: "number" }, number(chunks), el("span", { class: "on-phone", t: ["docs.unit", { n: chunks }] })),
       el("td", { role: "cell", class: "number" }, bytes === null ? "–" : size(bytes)),
       el("td", { role: "cell", class: "added" }, moment(new Date(at * 1000), { dateStyle: "medium" })),
       el(
@@ -190,5 +190,5 @@ const UNITS = [
 
 function size(bytes) {
   const [unit, one] = UNITS.find((each) => bytes >= each[1]) ?? UNITS.at(-1);
-  return number(bytes / one, { style: "unit", unit, unitDisplay: "short", maximumSignificantDigits: 3 });
+  return number(bytes / one, { style: "unit", unit, unitDisplay: unit === "byte" ? "long" : "short", maximumSignificantDigits: 3 });
 }

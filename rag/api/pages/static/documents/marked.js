@@ -3,7 +3,7 @@
 import { el } from "../dom.js";
 
 const WORD = /[\p{L}\p{N}\p{M}]+/gu;
-const SHORT = 3; // words of fewer letters are everywhere
+const SHORT = 4; // words of fewer letters are everywhere, unless they are numbers
 const STEM = 5; // letters after which endings may differ
 const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/u;
 
@@ -25,7 +25,7 @@ export function marked(text, query) {
 const folded = (word) => word.toLowerCase();
 
 function wantedIn(word) {
-  if (!UNSPACED.test(word)) return word.length < SHORT ? [] : [word];
+  if (!UNSPACED.test(word)) return word.length < SHORT && !/\p{N}/u.test(word) ? [] : [word];
   const letters = [...word];
   return letters.length < 2 ? letters : letters.slice(1).map((letter, at) => letters[at] + letter);
 }

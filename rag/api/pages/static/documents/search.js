@@ -6,12 +6,13 @@ import { number, t } from "../i18n.js";
 import { placeWords } from "./places.js";
 import { marked } from "./marked.js";
 
-const N_RESULTS = 20;
+const N_RESULTS = 50;
+const PAGE = 5;
 
 export class SearchBox {
   #collection = null;
   #asking = null;
-  #shown = null; // query and hits
+  #shown = null; // query, hits, and how many of them are drawn
 
   /** fail(error). */
   constructor({ fail }) {
@@ -19,6 +20,7 @@ export class SearchBox {
     this.query = el("input", { id: "query", type: "search", autocomplete: "off", maxlength: "4000", tLabel: "docs.search.field", tPlaceholder: "docs.search.field" });
     this.note = el("p", { class: "quiet", hidden: true });
     this.results = el("ol", { class: "results" });
+    this.more = el("button", { type: "button", hidden: true, t: "docs.more", on: { click: () => this.#showMore() } });
     this.element = el(
       "section",
       { class: "panel", "aria-labelledby": "search-title" },
@@ -26,6 +28,7 @@ export class SearchBox {
       el("form", { role: "search", class: "field-row", on: { submit: (event) => this.#search(event) } }, this.query, el("button", { class: "main-button", t: "docs.search.go" })),
       this.note,
       this.results,
+      this.more,
     );
     document.addEventListener("rag:language", () => this.#draw());
   }
@@ -46,7 +49,7 @@ export class SearchBox {
     const json = { query, max_num_results: N_RESULTS, rag: { include: ["match"] } };
     try {
       const { data } = await getJson(`v1/vector_stores/${encodeURIComponent(this.#collection)}/search`, { json, signal });
-      this.#shown = { query, hits: data };
+      this.#shown = { query, hits: data, n: PAGE };
       this.#draw();
       announce(this.note.textContent);
     } catch (error) {
@@ -58,7 +61,16 @@ export class SearchBox {
     const shown = this.#shown;
     this.note.hidden = shown === null;
     if (shown) this.note.textContent = shown.hits.length ? t("docs.search.found", { n: shown.hits.length }) : t("docs.search.none");
-    this.results.replaceChildren(...(shown?.hits ?? []).map((hit) => this.#result(hit, shown.query)));
+    this.results.replaceChildren(...(shown?.hits.slice(0, shown.n) ?? []).map((hit) => this.#result(hit, shown.query)));
+    this.more.hidden = !shown || shown.hits.length <= shown.n;
+  }
+
+  #showMore() {
+    const { hits, query, n } = this.#shown;
+    this.#shown.n = n + PAGE;
+    this.results.append(...hits.slice(n, n + PAGE).map((hit) => this.#result(hit, query)));
+    this.more.hidden = hits.length <= this.#shown.n;
+    this.results.children[n].querySelector("summary")?.focus();
   }
 
   #result(hit, query) {
@@ -71,7 +83,7 @@ export class SearchBox {
       el("p", { class: "result-head" }, el("bdi", { class: "result-document" }, document), el("span", { class: "quiet" }, placeWords(anchor))),
       el("p", { class: "result-score numbers" }, bar(match), el("span", { t: ["docs.score", { score: fixed(score) }] }), match && el("span", { class: `by by-${match.by}`, t: `docs.by.${match.by}` })),
       text,
-      el("div", { class: "result-more" }, match && why(match, score), around),
+      el("div", { class: "result-more" }, around, match && el("details", {}, el("summary", { t: "docs.why" }), why(match, score))),
     );
   }
 
