@@ -64,7 +64,7 @@ def test_a_key_stays_with_the_tab_unless_it_is_to_be_kept(url, tab) -> None:
 
 def test_both_languages_say_everything(url, tab) -> None:
     tab.page.goto(url + "/reuse")
-    files = ["shell", "chat"]
+    files = ["shell", "chat", "reuse", "documents"]
     unlike = """async files => {
         const base = document.querySelector("script[src*=early]").src.replace("early.js", "words/");
         const holes = text => [...text.matchAll(/\\{(@?\\w+)/g)].map(match => match[1]).sort().join();

@@ -9,7 +9,9 @@ import { DocumentList } from "./documents/list.js";
 import { SearchBox } from "./documents/search.js";
 import { Uploads } from "./documents/uploads.js";
 import words from "./words/documents.js";
+import { wordsOfChat } from "./words/of_chat.js";
 
+addWords(wordsOfChat("anchor."));
 addWords(words);
 
 const trouble = el("p", { class: "note bad", role: "alert", dir: "auto", hidden: true });

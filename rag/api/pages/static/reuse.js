@@ -8,12 +8,14 @@ import { fillSection } from "./reuse/cache.js";
 import { causesSection, figures } from "./reuse/causes.js";
 import { minutesSection } from "./reuse/minutes.js";
 import { growOlder, prefixesSection } from "./reuse/prefixes.js";
+import { wordsOfChat } from "./words/of_chat.js";
 import words from "./words/reuse.js";
 
 const EVERY_MS = 2000;
 const AFTER_FAILURE_MS = 5000;
 const WAITS_FOR_KEY = [401, 403];
 
+addWords(wordsOfChat("miss."));
 addWords(words);
 
 const lead = el("p", { class: "quiet", t: "reuse.loading" });

@@ -1,9 +1,9 @@
 // What was made of a document: its chunks, each with its place and text.
 
 import { getJson } from "../api.js";
+import { anchorWords } from "../chat/citations.js";
 import { el } from "../dom.js";
 import { t } from "../i18n.js";
-import { placeWords } from "./places.js";
 
 const PAGE = 20;
 
@@ -31,5 +31,5 @@ export function chunksRow(collection, { id, document: name, chunks: total }, { f
 }
 
 function item({ number: at, anchor, text }) {
-  return el("li", {}, el("p", { class: "quiet" }, el("span", { t: ["docs.chunk", { n: at + 1 }] }), " · ", placeWords(anchor)), el("p", { class: "chunk-text", dir: "auto" }, text));
+  return el("li", {}, el("p", { class: "quiet" }, el("span", { t: ["docs.chunk", { n: at + 1 }] }), " · ", anchorWords(anchor)), el("p", { class: "chunk-text", dir: "auto" }, text));
 }

@@ -1,9 +1,9 @@
 // A search without a chat model: what is found, how it scores, and why.
 
 import { getJson } from "../api.js";
+import { anchorWords } from "../chat/citations.js";
 import { announce, el } from "../dom.js";
 import { number, t } from "../i18n.js";
-import { placeWords } from "./places.js";
 import { marked } from "./marked.js";
 
 const N_RESULTS = 50;
@@ -80,7 +80,7 @@ export class SearchBox {
     return el(
       "li",
       { class: "result", "data-chunk": hit.chunk_id },
-      el("p", { class: "result-head" }, el("bdi", { class: "result-document" }, document), el("span", { class: "quiet" }, placeWords(anchor))),
+      el("p", { class: "result-head" }, el("bdi", { class: "result-document" }, document), el("span", { class: "quiet" }, anchorWords(anchor))),
       el("p", { class: "result-score numbers" }, bar(match), el("span", { t: ["docs.score", { score: fixed(score) }] }), match && el("span", { class: `by by-${match.by}`, t: `docs.by.${match.by}` })),
       text,
       el("div", { class: "result-more" }, around, match && el("details", {}, el("summary", { t: "docs.why" }), why(match, score))),

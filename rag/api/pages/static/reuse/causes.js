@@ -47,7 +47,7 @@ function drawCauses(causes) {
     el(
       "tr",
       {},
-      el("th", { scope: "row", class: "cause" }, el("code", {}, reason), KNOWN.includes(reason) && el("span", { class: "cure", t: `why.${reason}` })),
+      el("th", { scope: "row", class: "cause" }, el("code", {}, reason), KNOWN.includes(reason) && el("span", { class: "cure", t: `miss.${reason}` })),
       el("td", { class: "number" }, number(count)),
     );
   return [
