@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.plan import ANSWER, Held, Origin, Owner, block_chain, runs
+from rag.plan import ANSWER, Cleared, Held, Origin, Owner, Removed, Stored, block_chain, runs
 from rag.types import Segment
 
 SIZE = 4
@@ -34,6 +34,21 @@ def test_blocks_are_counted_once_and_leave_with_their_eviction() -> None:
     held.admit(block_chain(range(100, 116), SIZE, "blue"), [(4, Origin(BLUE, ANSWER))])
     assert held.fill() == {Origin(Owner("group:red"), "system"): 1, Origin(RED, "history"): 1, Origin(BLUE, ANSWER): 4}
     held.clear()
+    assert held.fill() == {}
+
+
+def test_what_events_bring_is_nobodys_until_a_prompt_uses_it_and_what_they_take_is_gone() -> None:
+    held = Held(8)
+    held.restart()
+    held.apply([Stored(hashes=(1, 2, 3), parent=None, token_ids=range(12), salt="red")])
+    held.settle()
+    assert held.is_live
+    assert (len(held), held.fill()) == (3, {})
+    held.admit(block_chain(range(8), SIZE, "red"), [(2, Origin(RED, "shared_prefix"))])
+    assert held.fill() == {Origin(RED, "shared_prefix"): 2}
+    held.apply([Removed((2,))])
+    assert held.fill() == {Origin(RED, "shared_prefix"): 1}
+    held.apply([Cleared()])
     assert held.fill() == {}
 
 
