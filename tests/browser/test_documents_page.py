@@ -160,6 +160,7 @@ def test_it_keeps_nobody_out(url, tab, scheme) -> None:
     page = tab.page
     page.emulate_media(color_scheme=scheme)
     page.goto(url + "/documents")
+    expect(row(tab, "guide/overview.md")).to_be_visible()
     page.set_input_files("#files", [file("broken.pdf", b"%PDF-1.7 no")])
     page.locator(".upload.is-failed").wait_for()
     page.get_by_label("Words or a question").fill("How long is the warranty?")
@@ -192,3 +193,15 @@ def test_a_key_that_may_only_read_is_told_why_it_cannot_upload(serve_fake, copy_
         expect(page.locator(".collection-list")).to_have_text(re.compile("^secret"))
         page.set_input_files("#files", [file("station.md", STATION)])
         expect(page.locator(".upload.is-failed")).to_contain_text("lacks the scope 'ingest'")
+
+
+def test_a_service_that_is_gone_is_told_of_and_found_again(url, tab) -> None:
+    page = tab.page
+    page.goto(url + "/documents")
+    expect(row(tab, "guide/overview.md")).to_be_visible()
+    page.route("**/v1/rag/**", lambda route: route.abort())
+    page.get_by_label("Filter by name").fill("guide/")
+    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    page.unroute("**/v1/rag/**")
+    expect(row(tab, "reference/api.md")).to_have_count(0, timeout=20_000)
+    expect(page.get_by_role("alert")).to_have_count(0)

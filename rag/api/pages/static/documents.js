@@ -15,7 +15,7 @@ addWords(wordsOfChat("anchor."));
 addWords(words);
 
 const trouble = el("p", { class: "note bad", role: "alert", dir: "auto", hidden: true });
-const list = new DocumentList({ fail, changed: () => collections.load() });
+const list = new DocumentList({ fail, recovered: () => (trouble.hidden = true), changed: () => collections.load() });
 const uploads = new Uploads({ changed: () => list.load(), indexed: () => Promise.all([list.load(), collections.load()]) });
 const search = new SearchBox({ fail });
 const title = el("h2", { id: "collection-title", tabindex: "-1" });

@@ -108,6 +108,7 @@ export class Collections {
       this.#chosen = null;
       history.replaceState(null, "", location.pathname);
       await this.load({ anew: true });
+      (this.list.querySelector("button") ?? this.name).focus();
     } catch (error) {
       this.fail(error);
     }

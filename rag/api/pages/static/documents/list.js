@@ -8,6 +8,8 @@ import { confirmed } from "./confirm.js";
 
 const PAGE = 50;
 const POLL_MS = 1000;
+const AFTER_FAILURE_MS = 5000;
+const WAITS_FOR_KEY = [401, 403, 404];
 const TYPING_MS = 250;
 const BIN = "M5 7h14M10 7V5h4v2M7 7l1 12h8l1-12M10 11v5M14 11v5";
 const AGAIN = "M19 12a7 7 0 1 1-2-5l2 2M19 5v4h-4";
@@ -22,10 +24,12 @@ export class DocumentList {
   #asking = null;
   #timer = null;
   #open = new Map(); // rows of chunks by document id
+  #hasFailed = false; // the last time
 
-  /** fail(error); changed(): the number of documents may be another one. */
-  constructor({ fail, changed }) {
+  /** fail(error); recovered(): what failed works again; changed(): the number of documents may be another one. */
+  constructor({ fail, recovered, changed }) {
     this.fail = fail;
+    this.recovered = recovered;
     this.changed = changed;
     this.filter = el("input", { id: "filter", type: "search", autocomplete: "off", tPlaceholder: "docs.filter", tLabel: "docs.filter", on: { input: () => this.#typed() } });
     // The roles are told because rows are no table's rows to a browser where they are drawn as a grid, on a phone.
@@ -76,10 +80,15 @@ export class DocumentList {
       const wasWorking = this.#found.some(isWorking);
       [this.#found, this.#total] = [found, page.total];
       this.#draw();
+      if (this.#hasFailed) this.recovered();
+      this.#hasFailed = false;
       if (found.some(isWorking)) this.#timer = setTimeout(() => this.load(), POLL_MS);
       else if (wasWorking) this.changed();
     } catch (error) {
+      if (error.name === "AbortError") return;
       this.fail(error);
+      this.#hasFailed = true;
+      if (!WAITS_FOR_KEY.includes(error.status)) this.#timer = setTimeout(() => this.load(), AFTER_FAILURE_MS);
     }
   }
 
