@@ -1,7 +1,7 @@
 # Needs GNU make, a POSIX shell and Python 3.11 to 3.13.
 
 .PHONY: help setup demo serve test bench bench-arms fuzz test-clients test-arms test-kills test-long \
-    test-replicas lint lock licences clean test-tutorial
+    test-replicas lint lock licences clean test-tutorial test-page
 
 help: ## print what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ test-replicas: setup ## kill one of two vLLMs under load; three minutes on two c
 
 test-tutorial: setup ## follow docs/tutorial.md to the letter with a real vLLM, in a copy of the checkout
 	@.venv/bin/python -m pytest -q -s -m tutorial tests/docs/test_tutorial.py
+
+test-page: setup ## measure the chat page in Chromium: bytes, first paint, 1,000 messages, an answer of 2 MB
+	@.venv/bin/python -m pytest -q -s -m page tests/browser/test_page_figures.py
 
 lint: setup ## check style, format and types
 	@.venv/bin/ruff check .

@@ -84,6 +84,7 @@ class Reuse:
     segments: tuple[tuple[Segment, int | None], ...]  # with the cached tokens of each
     miss_reason: str | None
     n_replaced: int  # hits that gave way to near-tied ones which the prefix shows anyway
+    prefix_version: str = ""  # of the shared prefix that the prompt begins with; empty: with none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

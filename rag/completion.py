@@ -10,7 +10,7 @@ from rag.ask import Meter
 from rag.clock import Clock
 from rag.engine import Ticket
 from rag.errors import ContextTooLong, EngineTimeout
-from rag.rooms import Rooms, cache_salt
+from rag.rooms import Rooms, cache_owner, cache_salt
 from rag.telemetry import Metrics
 from rag.types import Delta, Priority, Prompt, Sampling, Segment, Tokens, Usage
 
@@ -87,7 +87,7 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
         async with (
             asyncio.timeout(clock.left_s()),
             rooms.gate.place(claim, wait_s=clock.left_s()) as place,
-            rooms.pool.ticket(prompt, salt, wait_s=clock.wait_s()) as ticket,
+            rooms.pool.ticket(prompt, salt, wait_s=clock.wait_s(), owner=cache_owner(ask.group, None, rooms)) as ticket,
         ):
             await rooms.gate.make_room(place, need, wait_s=clock.left_s())
             request_id = f"{ask.request_id}-{index}"

@@ -30,6 +30,7 @@ class Composed:
     prompt: Prompt
     slot: Slot | None = None  # the engine that it was planned for; None: any
     key: str = ""  # of the prefix that it shares with others; empty: whatever it begins with
+    prefix_version: str = ""  # of the shared prefix, if it has one
     history: History = History.NONE
     application: Steadiness = Steadiness.STEADY
     why_cold: str = "cold"  # the reason, should the engine not hold what others share
@@ -157,6 +158,7 @@ def compose(
         prompt=prompt,
         slot=slot,
         key=used.version if used else _first_shown(plan),
+        prefix_version=used.version if used else "",
         history=before.history,
         application=application,
         why_cold=why_cold,

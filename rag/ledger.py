@@ -8,7 +8,6 @@ from rag.ask import Choice, Report, Reuse
 from rag.compose import Composed
 from rag.engine import Ticket
 from rag.recall import History
-from rag.tally import Tally
 from rag.telemetry import Metrics, describe_request
 from rag.types import Priority, Segment, Usage
 
@@ -38,13 +37,14 @@ def account(ticket: Ticket, composed: Composed, usage: Usage) -> Reuse:
         segments=segments,
         miss_reason=_miss_reason(segments, ticket.info.block_size, composed, usage.cached_tokens),
         n_replaced=composed.n_replaced,
+        prefix_version=composed.prefix_version,
     )
 
 
 def count(
-    report: Report, judged_s: Sequence[float], metrics: Metrics, tally: Tally, *, priority: Priority, objective_s: float
+    report: Report, judged_s: Sequence[float], metrics: Metrics, *, priority: Priority, objective_s: float
 ) -> None:
-    """Add an answer to the metrics, and to the tally of its collection.
+    """Add an answer to the metrics.
 
     judged_s: what each statement took. objective_s: within which its first token was to come.
     """
@@ -53,8 +53,6 @@ def count(
         _count_choice(choice, label, metrics)
     if not report.prompt.token_ids:
         return  # the engine was not asked: there is nothing to reuse, and no first token
-    if report.collection:
-        tally.add(report.collection, reuse)
     describe_request(
         collection=label,
         prompt_tokens=reuse.prompt_tokens,

@@ -26,7 +26,7 @@ from rag.ledger import account, count
 from rag.needs import claim_of, need_of
 from rag.plan import n_earlier_turns, without_oldest
 from rag.quotes import QuoteReader, QuoteStream
-from rag.rooms import Rooms, cache_salt
+from rag.rooms import Rooms, cache_owner, cache_salt
 from rag.sampling import sampling_of
 from rag.store import Generation
 from rag.types import ChunkId, Delta, Hit, Prompt, Sampling, SourceFile, Usage
@@ -60,7 +60,12 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             answering = Answering(readers, judge, rooms.judges)
             async with (
                 rooms.pool.ticket(
-                    composed.prompt, salt, wait_s=clock.wait_s(), key=composed.key, slot=composed.slot
+                    composed.prompt,
+                    salt,
+                    wait_s=clock.wait_s(),
+                    key=composed.key,
+                    slot=composed.slot,
+                    owner=cache_owner(ask.group, generation, rooms),
                 ) as ticket,
                 aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas,
                 aclosing(answering.events(deltas, found)) as events,
@@ -74,6 +79,8 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             choices = [marked(reader.choice(), rooms.abstention.admits) for reader in readers]
             report = _report(generation, found, composed, ticket, choices, answering.usage, clock)
             _count(report, answering.judged_s, ask, rooms)
+            if generation:
+                rooms.tally.add(generation.info.id, ask.group, report.reuse)
             place.answered(clock.between_s("queue", "first_token"), report.usage.completion_tokens // sampling.n)
             yield report
 
@@ -220,7 +227,7 @@ def _refused(
 
 def _count(report: Report, judged_s: Sequence[float], ask: Ask, rooms: Rooms) -> None:
     objective_s = rooms.settings.server.first_token_objective_s
-    count(report, judged_s, rooms.metrics, rooms.tally, priority=ask.priority, objective_s=objective_s)
+    count(report, judged_s, rooms.metrics, priority=ask.priority, objective_s=objective_s)
 
 
 def _report(

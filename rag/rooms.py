@@ -26,7 +26,7 @@ from rag.models import chat_model_source
 from rag.notes import Notes
 from rag.passages import Passages
 from rag.pdf import PageRenderer
-from rag.plan import Limits
+from rag.plan import Limits, Owner
 from rag.planner import Planner
 from rag.prefixes import Prefixes
 from rag.render import Renderer
@@ -172,7 +172,7 @@ async def open_rooms(
             responses=responses,
             applications=Applications(),
             groups=Groups(),
-            tally=Tally(),
+            tally=Tally(clock),
             pool=engines,
             engine=engine,
             gate=Gate(
@@ -257,11 +257,16 @@ def prefix_limits(settings: Settings, engine: EngineInfo | None) -> Limits:
     )
 
 
+def cache_owner(group: str, generation: Generation | None, rooms: Rooms) -> Owner:
+    """Who shares what a group's prompts leave in the cache: the group, or all readers of the collection."""
+    collection = generation.info.id if generation else ""
+    is_shared = rooms.settings.cache.sharing == "collection" and generation is not None
+    return Owner(f"collection:{collection}" if is_shared else f"group:{group}", collection)
+
+
 def cache_salt(group: str, generation: Generation | None, rooms: Rooms) -> str:
     """What an access group shares with itself, or what all readers of a collection share."""
-    if rooms.settings.cache.sharing == "collection" and generation is not None:
-        return rooms.salts.salt(f"collection:{generation.info.id}")
-    return rooms.salts.salt(f"group:{group}")
+    return rooms.salts.salt(cache_owner(group, generation, rooms).scope)
 
 
 def collection_facts(rooms: Rooms, collections: Iterable[CollectionInfo]) -> list[dict[str, object]]:
@@ -270,7 +275,7 @@ def collection_facts(rooms: Rooms, collections: Iterable[CollectionInfo]) -> lis
     for info in collections:
         with suppress(NotFound), rooms.store.pin(info.id) as generation:  # deleted since it was listed
             described = describe_collection(generation, rooms.passages, rooms.prefixes)
-            facts.append(described | {"reuse": rooms.tally.facts(info.name)})
+            facts.append(described | {"reuse": rooms.tally.facts(info.id)})
     return facts
 
 

@@ -59,6 +59,20 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Why a chunk was found: its place in the search by meaning and in that by words, both from 1.
+
+    None: it is not among the best of that search, or that was not made. Without a re-ranker the score of a hit is
+    `meaning_weight * cosine + (1 - meaning_weight) * words_share`, negative cosines counting 0.
+    """
+
+    meaning_rank: int | None
+    words_rank: int | None
+    meaning_weight: float
+    words_share: float  # of the best score by words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A chunk that retrieval found. `rank` starts at 1; `score`, at most 1, falls with it (`rag.retrieve.fuse`)."""
 
@@ -66,6 +80,7 @@ class Hit:
     score: float
     rank: int
     cosine: float | None = None  # of the question's vector and the chunk's; None: it is the score
+    match: Match | None = None  # None: it is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

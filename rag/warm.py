@@ -9,8 +9,8 @@ import structlog
 
 from rag.engine import Slot
 from rag.errors import CorpusError, NotFound, RagError
-from rag.plan import EngineView, Prefix, PrefixSet, homes, n_homes
-from rag.rooms import Rooms, cache_salt
+from rag.plan import EngineView, Owner, Prefix, PrefixSet, homes, n_homes
+from rag.rooms import Rooms, cache_owner
 from rag.store import Generation
 from rag.types import CollectionId, Prompt, Sampling, Segment, Tokens
 
@@ -41,6 +41,7 @@ class _Task:
     block_size: int
     prefix: Prefix
     salt: str
+    owner: Owner
 
 
 class Warmer:
@@ -76,7 +77,7 @@ class Warmer:
         """
         rooms = self._rooms
         infos = await rooms.blocking(rooms.store.collections)
-        for info in sorted(infos, key=lambda info: rooms.tally.n_answers(info.name), reverse=True):
+        for info in sorted(infos, key=lambda info: rooms.tally.n_answers(info.id), reverse=True):
             with suppress(CorpusError, NotFound), rooms.store.pin(info.id) as generation:  # deleted since, or damaged
                 names = [each.name for each in rooms.pool.slots if each.is_ready or each is slot]
                 for task in await rooms.blocking(list, self._tasks(generation, [slot], names, waits=False)):
@@ -113,7 +114,8 @@ class Warmer:
         groups = rooms.groups.seen(generation.info.id, generation.info.group)
         wanted = [(number, self._homes(shared, number, names)) for number in shared.demand.ranked()]
         for group in groups:
-            salt = cache_salt(group, generation, rooms)
+            owner = cache_owner(group, generation, rooms)
+            salt = rooms.salts.salt(owner.scope)
             for slot in slots:
                 view = slot.view()
                 if view is None:
@@ -128,7 +130,7 @@ class Warmer:
                         continue
                     if waits and not self._is_worth(slot, view, salt, prefix, shared.demand.n_asked(number)):
                         continue
-                    yield _Task(slot=slot, block_size=view.block_size, prefix=prefix, salt=salt)
+                    yield _Task(slot=slot, block_size=view.block_size, prefix=prefix, salt=salt, owner=owner)
 
     def _homes(self, shared: PrefixSet, number: int, names: Sequence[str]) -> set[str]:
         """The engines that should hold a prefix."""
@@ -164,7 +166,9 @@ class Warmer:
                 await _until_idle(task.slot)
             segment = Segment(name="shared_prefix", n_tokens=end)
             prompt = Prompt(token_ids=whole[:end], segments=(segment,), shown=(), layout="")
-            async with rooms.pool.ticket(prompt, task.salt, wait_s=0.0, slot=task.slot, is_fixed=True) as ticket:
+            async with rooms.pool.ticket(
+                prompt, task.salt, wait_s=0.0, slot=task.slot, is_fixed=True, owner=task.owner
+            ) as ticket:
                 async for delta in rooms.pool.stream(ticket, Sampling(max_tokens=1), request_id="warm"):
                     if delta.usage:
                         computed += end - (delta.usage.cached_tokens or 0)

@@ -73,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.groups": BASE,
     "rag.tally": BASE | {"rag.ask"},
     "rag.warm": BASE | {"rag.engine", "rag.plan", "rag.rooms", "rag.store"},
+    "rag.holdings": BASE | {"rag.engine", "rag.plan", "rag.rooms", "rag.store", "rag.tally"},
     "rag.engine": LEAVES | {"rag.plan", "rag.processor"},
     "rag.cite": BASE | {"rag.scripts"},
     "rag.pdf": BASE,
@@ -87,7 +88,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.admission": LEAVES,
     "rag.language": set(),
     "rag.notes": {"rag.language"},
-    "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall", "rag.tally"},
+    "rag.ledger": LEAVES | {"rag.applications", "rag.ask", "rag.compose", "rag.engine", "rag.recall"},
     "rag.rooms": LEAVES
     | DATA
     | PROMPT
@@ -116,8 +117,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rag.store",
         "rag.embed",
         "rag.engine",
+        "rag.holdings",
         "rag.rooms",
         "rag.pipeline",
+        "rag.tally",
         "rag.warm",
     },
     "rag.bench": LEAVES

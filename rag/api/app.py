@@ -6,13 +6,16 @@ import rag
 from rag.api import (
     chat,
     completions,
+    documents,
     embeddings,
     errors,
     files,
     health,
     models,
     openapi,
+    pages,
     responses,
+    reuse,
     sources,
     vector_stores,
     warm,
@@ -27,7 +30,20 @@ def create_app(state: State) -> FastAPI:
     """The application over `state`, whose rooms may open later."""
     app = FastAPI(title="prefixrag", version=rag.__version__, redoc_url=None, responses=openapi.ERRORS)
     app.state.service = state
-    for module in (chat, completions, responses, embeddings, models, vector_stores, sources, warm, health):
+    for module in (
+        chat,
+        completions,
+        responses,
+        embeddings,
+        models,
+        vector_stores,
+        sources,
+        warm,
+        health,
+        documents,
+        reuse,
+        pages,
+    ):
         app.include_router(module.router)
     app.include_router(files.reading)
     app.include_router(files.changing)

@@ -8,13 +8,14 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rag.api.errors import respond
+from rag.api.pages import PATHS, STATIC
 from rag.api.sources.link import opened_by, signed_link
 from rag.api.state import State, get_rooms
 from rag.auth import NOBODY, Caller
 from rag.errors import LinkInvalid, NotAuthenticated, RagError
 
 # Probes ask for the first, browsers for the others: they hold no data and send no key.
-_OPEN = {"/health", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
+_OPEN = {"/health", "/docs", "/docs/oauth2-redirect", "/openapi.json"} | PATHS
 _READY = "/ready"  # without a key it says nothing but its status
 _CHALLENGE = {"www-authenticate": 'Bearer realm="prefixrag"'}
 
@@ -36,7 +37,7 @@ class Authenticate:
             await self._app(scope, receive, send)
             return
         try:
-            scope["caller"] = NOBODY if scope["path"] in _OPEN else await self._caller(scope)
+            scope["caller"] = NOBODY if _is_open(scope["path"]) else await self._caller(scope)
         except (NotAuthenticated, LinkInvalid) as error:
             await respond(error, scope, _CHALLENGE)(scope, receive, send)
             return
@@ -73,6 +74,10 @@ class Authenticate:
         keys = self._state.keys
         caller = keys.verify(token)
         return caller, caller is not None or keys.exist()
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN or path.startswith(STATIC)
 
 
 def _bearer(headers: Headers) -> str | None:

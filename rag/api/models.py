@@ -3,10 +3,11 @@
 from fastapi import APIRouter
 
 from rag.api.access import requires
-from rag.api.names import all_names, is_name, unknown_model
+from rag.api.names import all_names, is_name, makes_embeddings, unknown_model
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.auth import Scope
+from rag.rooms import Rooms
 
 router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[requires(Scope.CHAT, Scope.EMBEDDINGS)])
 
@@ -16,8 +17,8 @@ _CREATED = 1735689600
 
 @router.get("")
 async def list_models(rooms: RoomsDep) -> Json:
-    """Every name that requests may carry, the chat model first."""
-    return {"object": "list", "data": [_model(name) for name in all_names(rooms)]}
+    """Every name that requests may carry, the chat model first. `rag.kind` is `chat` or `embeddings`."""
+    return {"object": "list", "data": [_model(name, rooms) for name in all_names(rooms)]}
 
 
 @router.get("/{model:path}")
@@ -25,8 +26,9 @@ async def retrieve_model(model: str, rooms: RoomsDep) -> Json:
     """One model. Its id may contain slashes."""
     if not is_name(model, rooms):
         raise unknown_model(model)
-    return _model(model)
+    return _model(model, rooms)
 
 
-def _model(name: str) -> Json:
-    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "prefixrag"}
+def _model(name: str, rooms: Rooms) -> Json:
+    kind = "embeddings" if makes_embeddings(name, rooms) else "chat"
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "prefixrag", "rag": {"kind": kind}}

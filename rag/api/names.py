@@ -23,7 +23,7 @@ def chat_model(name: str, rooms: Rooms) -> ChatModel:
         NotFound: nothing here has this name.
     """
     bare = name.removesuffix(PLAIN)
-    if name in _embedding_names(rooms):
+    if makes_embeddings(name, rooms):
         raise NotFound(
             f"The model {name!r} makes embeddings and writes nothing. Ask for it at /v1/embeddings; GET /v1/models "
             "lists the others.",
@@ -53,6 +53,11 @@ def all_names(rooms: Rooms) -> tuple[str, ...]:
 def is_name(name: str, rooms: Rooms) -> bool:
     """Whether requests may carry this name. That of a chat model may have the suffix of the bare model."""
     return name in all_names(rooms) or name.removesuffix(PLAIN) in _chat_names(rooms)
+
+
+def makes_embeddings(name: str, rooms: Rooms) -> bool:
+    """Whether this is a name of the embedding model."""
+    return name in _embedding_names(rooms)
 
 
 def unknown_model(name: str) -> NotFound:

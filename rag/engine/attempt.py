@@ -32,7 +32,7 @@ async def attempt(ticket: Ticket, sampling: Sampling, request_id: str) -> AsyncG
     try:
         while (delta := await slot.pulse.next(deltas)) is not None:
             if not flight.landed.is_set():
-                held.admit(ticket.chain)
+                held.admit(ticket.chain, ticket.runs(len(ticket.chain)))
                 slot.flights.land(flight)
             answers[delta.choice] += delta.token_ids
             if delta.usage:
@@ -40,7 +40,8 @@ async def attempt(ticket: Ticket, sampling: Sampling, request_id: str) -> AsyncG
             yield delta
         # The last token was sampled but never run through the model: its keys and values do not exist.
         for token_ids in answers:
-            held.admit(block_chain(token_ids[:-1], ticket.info.block_size, ticket.salt))
+            chain = block_chain(token_ids[:-1], ticket.info.block_size, ticket.salt)
+            held.admit(chain, ticket.runs(len(chain)))
     except EngineUnavailable:
         # A local engine is watched by its process, one that publishes says itself when it began anew; of any
         # other this is the only sign.

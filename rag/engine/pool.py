@@ -14,7 +14,7 @@ from rag.engine.slot import Slot
 from rag.engine.ticket import Ticket, make_ticket
 from rag.engine.watch import Watch
 from rag.errors import ConfigError, EngineError, EngineUnavailable
-from rag.plan import Candidate, Pace, has_room, route
+from rag.plan import Candidate, Owner, Pace, has_room, route
 from rag.settings import EngineSettings
 from rag.types import Delta, Prompt, Sampling
 
@@ -107,6 +107,7 @@ class EnginePool:
         key: str = "",
         slot: Slot | None = None,
         is_fixed: bool = False,
+        owner: Owner | None = None,
     ) -> AsyncGenerator[Ticket, None]:
         """A prompt's way to the engine that was chosen for it, or to the best one now if that has got too busy.
 
@@ -115,6 +116,7 @@ class EnginePool:
         computes: of requests that come at once, each would else take itself for the first.
 
         key: of the prefix that the prompt shares. slot: the one that was chosen; is_fixed: no other one will do.
+        owner: whose the prompt is, for the account of what fills the cache; None: it is not known.
 
         Raises:
             EngineUnavailable: no engine got ready within `wait_s`.
@@ -126,7 +128,7 @@ class EnginePool:
                 async with asyncio.timeout(_WAITS * ticket.slot.queue_ms / 1000):
                     await flight.landed.wait()
             ticket = await self._placed(prompt, salt, key, ticket.slot, wait_s, is_fixed=is_fixed)
-        ticket.wait_s = wait_s
+        ticket.wait_s, ticket.owner = wait_s, owner or ticket.owner
         ticket.board()
         try:
             yield ticket

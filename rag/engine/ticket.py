@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from rag.engine.base import EngineInfo
 from rag.engine.flight import Flight
 from rag.engine.slot import Slot
-from rag.plan import BlockName, Candidate, block_chain
+from rag.plan import ANSWER, BlockName, Candidate, Origin, Owner, block_chain, runs
 from rag.types import Prompt
 
 
@@ -24,6 +24,7 @@ class Ticket:
     info: EngineInfo
     chain: tuple[BlockName, ...]
     predicted_cached_tokens: int
+    owner: Owner = field(default_factory=Owner)
     is_fixed: bool = False  # to its engine
     wait_s: float = 0.0  # how long it may wait for another one
     flight: Flight = field(default_factory=Flight)  # of nothing before it is on its way
@@ -49,6 +50,11 @@ class Ticket:
         n_coming = next((index for index, name in enumerate(missing) if name not in self.slot.flights), len(missing))
         n_new = max(self.n_new_tokens - n_coming * self.info.block_size, 1)
         return self.slot.candidate(n_new=n_new, n_cached=len(self.prompt.token_ids) - n_new)
+
+    def runs(self, n_blocks: int) -> tuple[tuple[int, Origin], ...]:
+        """Where `n_blocks` blocks come from that begin with the prompt's."""
+        of_prompt = runs(self.owner, self.prompt.segments, self.info.block_size)
+        return (*of_prompt, (n_blocks, Origin(self.owner, ANSWER)))
 
     def board(self) -> None:
         """Take a place at the engine, and show others what is computed there."""

@@ -21,6 +21,7 @@ class Member:
     cut: Cut | None = None  # None: `rag ingest` cut it
     error: FileError | None = None
     usage_bytes: int = 0  # of the file and its vectors, once it is searchable
+    document: Listed | None = None  # that searches find now; None: none yet
 
 
 def members(
@@ -46,6 +47,7 @@ def members(
             cut=each.cut,
             error=each.error,
             usage_bytes=_usage(document, dimensions) if each.status is FileStatus.COMPLETED else 0,
+            document=document,
         )
     for file_id, document in listed.items():
         if file_id not in known:
@@ -56,6 +58,7 @@ def members(
                 status=FileStatus.COMPLETED,
                 attributes=document.attributes or None,
                 usage_bytes=_usage(document, dimensions),
+                document=document,
             )
 
 

@@ -4,6 +4,7 @@ from rag.plan.chain import BlockName, block_chain
 from rag.plan.conversation import plan_conversation
 from rag.plan.demand import Demand
 from rag.plan.dialogue import Dialogue, Turn, n_earlier_turns, read_dialogue, without_oldest
+from rag.plan.fill import ANSWER, Origin, Owner, runs
 from rag.plan.held import Held, Mirror
 from rag.plan.news import Cleared, EngineHash, News, Removed, Stored
 from rag.plan.pace import Pace, fit_pace
@@ -16,6 +17,7 @@ from rag.plan.topics import Topic, Vectors
 from rag.plan.turns import Passage, Plan, PlannedTurn, plan_turn
 
 __all__ = [
+    "ANSWER",
     "BlockName",
     "Candidate",
     "Choice",
@@ -29,6 +31,8 @@ __all__ = [
     "Mirror",
     "News",
     "Opening",
+    "Origin",
+    "Owner",
     "Pace",
     "Passage",
     "Plan",
@@ -58,5 +62,6 @@ __all__ = [
     "read_dialogue",
     "relevant",
     "route",
+    "runs",
     "without_oldest",
 ]

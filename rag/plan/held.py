@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rag.plan.chain import BlockName, continue_chain, root_name
+from rag.plan.fill import Fill, Origin, Run, Share
 from rag.plan.news import EngineHash, News, Removed, Stored
 
 # A mirror that is wrong on one request in seven passes this many in a row with less than 5 % (0.857 ** 20).
@@ -26,6 +27,7 @@ class Mirror(StrEnum):
 class _Block:
     n_copies: int = 0  # that events tell of; 0: only sent or reported so far
     hash: EngineHash | None = None
+    share: Share | None = None  # None: it is not known whose it is
 
 
 class Held:
@@ -53,6 +55,7 @@ class Held:
         self._capacity = capacity_blocks if capacity_blocks is not None else _UNTOLD_CAPACITY // 2
         self._blocks: OrderedDict[BlockName, _Block] = OrderedDict()  # least recently used first
         self._names: dict[EngineHash, BlockName] = {}
+        self._fill = Fill()
         self._unconfirmed: OrderedDict[BlockName, int] = OrderedDict()  # no event yet; value: `_n_batches` at the time
         self._n_batches = 0
         self._is_whole = False  # no event was missed since the cache was empty, or proven to do no harm
@@ -87,10 +90,18 @@ class Held:
             self.is_live and any(name in self._unconfirmed for name in chain[: self.match(chain)])
         )
 
-    def admit(self, chain: Sequence[BlockName]) -> None:
-        """Note that all blocks of `chain` were just used, and are held now unless an event says otherwise later."""
+    def admit(self, chain: Sequence[BlockName], runs: Iterable[Run] = ()) -> None:
+        """Note that all blocks of `chain` were just used, and are held now unless an event says otherwise later.
+
+        runs: where they come from, as far as it is known.
+        """
         self._use(chain)
+        self._sort(chain, runs)
         self._trim()
+
+    def fill(self) -> dict[Origin, int]:
+        """Blocks held, by where they come from, as far as it is known. To be called where it is changed."""
+        return self._fill.blocks()
 
     def observe(self, chain: Sequence[BlockName], n_cached_blocks: int, *, n_predicted_blocks: int) -> None:
         """Take what the engine reported of a finished request for the truth about the time when it began.
@@ -113,6 +124,7 @@ class Held:
     def clear(self) -> None:
         """Note that the engine's cache is empty."""
         self._blocks.clear()
+        self._fill.clear()
         self._names.clear()
         self._unconfirmed.clear()
 
@@ -186,8 +198,21 @@ class Held:
                 self._unconfirmed[name] = self._n_batches
                 self._unconfirmed.move_to_end(name)
 
+    def _sort(self, chain: Sequence[BlockName], runs: Iterable[Run]) -> None:
+        first = 0
+        for end, origin in runs:
+            share = self._fill.share(origin) if first < end else None
+            for name in chain[first:end]:
+                block = self._blocks[name]
+                if block.share is not share:
+                    self._fill.move(block.share, share)
+                    block.share = share
+            first = max(first, end)
+
     def _forget(self, name: BlockName) -> None:
         block = self._blocks.pop(name, None)
+        if block and block.share:
+            self._fill.move(block.share, None)
         self._unconfirmed.pop(name, None)
         if block and block.hash is not None:
             self._names.pop(block.hash, None)

@@ -105,6 +105,13 @@ ROUTES: dict[str, Access] = {
     "POST /v1/vector_stores/{store_id}/file_batches/{batch_id}/cancel": Access(
         CHANGES, None, ((f"{STORE}/file_batches/{{batch}}/cancel", None),)
     ),
+    "GET /v1/rag/reuse": Access((CHAT,), None, (("/v1/rag/reuse?collection={store}", None),)),
+    "GET /v1/rag/collections/{collection}/documents": Access(
+        READS, None, (("/v1/rag/collections/{store}/documents", None),)
+    ),
+    "GET /v1/rag/collections/{collection}/documents/{file_id}": Access(
+        READS, None, (("/v1/rag/collections/{store}/documents/{file}", None),)
+    ),
     "POST /warm": Access((ADMIN,), {}, (("/warm", {"collection": "secret"}),)),
     "GET /metrics": Access((ADMIN,)),
     "DELETE /v1/responses/{response_id}": Access((CHAT,), None, (("/v1/responses/{response}", None),)),
@@ -112,7 +119,8 @@ ROUTES: dict[str, Access] = {
     "DELETE /v1/vector_stores/{store_id}": Access(CHANGES, None, ((STORE, None),)),
     "DELETE /v1/files/{file_id}": Access(CHANGES, None, (("/v1/files/{file}", None),)),
 }
-WITHOUT_KEY = {"GET /health", "GET /ready", "GET /docs", "GET /docs/oauth2-redirect", "GET /openapi.json"}
+PAGES = {"GET /", "GET /reuse", "GET /documents", "GET /static/{wanted}/{path:path}"}
+WITHOUT_KEY = {"GET /health", "GET /ready", "GET /docs", "GET /docs/oauth2-redirect", "GET /openapi.json", *PAGES}
 
 
 def routes() -> Iterator[str]:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
 _API = runpy.run_path(str(Path(__file__).parents[1] / "api" / "conftest.py"))
 sample_data_dir, serve_fake, key_in = _API["sample_data_dir"], _API["serve_fake"], _API["key_in"]
+copy_data = _API["copy_data"]
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -41,6 +43,11 @@ class Watched:
         page.on("console", self._logged)
         page.on("pageerror", lambda error: self.misdeeds.append(f"error: {error}"))
         page.on("popup", lambda popup: self.misdeeds.append(f"popup: {popup.url}"))
+
+    def barriers(self) -> list[str]:
+        """What axe finds on the page as it stands, a line each."""
+        found = Axe().run(self.page).response["violations"]
+        return [f"{each['id']}: {node['html'][:200]} {node['any'][:1]}" for each in found for node in each["nodes"]]
 
     def _requested(self, request: Request) -> None:
         self.asked_for.append(request.url)

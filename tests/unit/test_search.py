@@ -14,10 +14,10 @@ from rag.embed.encoder import SentenceEncoder
 from rag.errors import ConfigError
 from rag.models import embedding_source
 from rag.retrieve import Meant, Reranker, find, readable_share
-from rag.retrieve.fuse import fuse, weighted_sum
+from rag.retrieve.fuse import COSINE_WEIGHT, fuse, weighted_sum
 from rag.settings import EmbeddingSettings
 from rag.store import Document, EmbeddingInfo, NewChunk, Store
-from rag.types import Anchor
+from rag.types import Anchor, Match
 
 TEXTS = ("error E4711 in the pump", "the pump is loud", "the tide is high", "the pump is loud", "nothing at all")
 ENCODER = FakeEncoder()
@@ -68,6 +68,28 @@ def test_only_allowed_chunks_are_found_by_either(store: Store) -> None:
     for mode in ("hybrid", "dense", "lexical"):
         assert documents(store, meant("the pump is loud"), mode=mode, allowed=frozenset({3, 2}))[0] == "3.txt"
         assert set(documents(store, meant("the pump"), mode=mode, allowed=frozenset({2}))) <= {"2.txt"}
+
+
+def test_a_hit_knows_its_place_in_each_search(store: Store) -> None:
+    question = meant("E4711", like="the tide is high")
+    with store.pin("default") as generation:
+        by_mode = {
+            mode: {hit.chunk.document: hit for hit in find(question, generation, mode=mode, top_k=10)}
+            for mode in ("hybrid", "dense", "lexical")
+        }
+    tide, pump = by_mode["hybrid"]["2.txt"], by_mode["hybrid"]["0.txt"]
+    assert tide.match == Match(meaning_rank=1, words_rank=None, meaning_weight=COSINE_WEIGHT, words_share=0.0)
+    assert pump.match is not None
+    assert (pump.match.words_rank, pump.match.words_share) == (1, 1.0)
+    for hit in by_mode["hybrid"].values():
+        weight, cosine = hit.match.meaning_weight, max(hit.cosine, 0.0)
+        assert hit.score == pytest.approx(weight * cosine + (1 - weight) * hit.match.words_share, abs=1e-6)
+    assert by_mode["dense"]["2.txt"].match == Match(
+        meaning_rank=1, words_rank=None, meaning_weight=1.0, words_share=0.0
+    )
+    assert by_mode["lexical"]["0.txt"].match == Match(
+        meaning_rank=None, words_rank=1, meaning_weight=0.0, words_share=1.0
+    )
 
 
 def test_without_words_found_scores_are_cosines() -> None:

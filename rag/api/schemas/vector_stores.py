@@ -157,6 +157,12 @@ class RankingOptions(_Body):
     score_threshold: float = Field(0.0, ge=0, le=1)
 
 
+class SearchOptions(_Body):
+    """Our extension of a search."""
+
+    include: list[Literal["match"]] = []
+
+
 class Search(_Body):
     """A search."""
 
@@ -170,6 +176,11 @@ class Search(_Body):
         description="There is one ranker, whatever its name; its scores, 0 to 1, are those of `rag search`.",
     )
     rewrite_query: bool = Field(False, description="Queries are searched as they are.", json_schema_extra=ACCEPTED)
+
+    rag: SearchOptions = Field(
+        SearchOptions(),
+        description='Ours: with `{"include": ["match"]}` each result says in `match` why it was found.',
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

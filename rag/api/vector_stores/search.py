@@ -20,6 +20,8 @@ router = APIRouter(
     prefix="/v1/vector_stores", tags=["vector stores"], dependencies=[requires(Scope.CHAT)], route_class=JsonRoute
 )
 
+_COUNTS = 0.01  # of a score: what gives no more of it, as a word that is everywhere, is no reason
+
 
 @router.post("/{store_id}/search")
 async def search_vector_store(
@@ -49,7 +51,7 @@ async def _search(info: CollectionInfo, body: Search, rooms: Rooms) -> list[Json
         ]
         found = [hits for (hits,) in await asyncio.gather(*searches)]
         hits = _merged(found, body.ranking_options.score_threshold)[: body.max_num_results]
-        return await rooms.blocking(_results, hits, generation, rooms)
+        return await rooms.blocking(_results, hits, generation, rooms, explains="match" in body.rag.include)
 
 
 def _merged(found: Sequence[Sequence[Hit]], threshold: float) -> list[Hit]:
@@ -61,11 +63,30 @@ def _merged(found: Sequence[Sequence[Hit]], threshold: float) -> list[Hit]:
     return sorted(best.values(), key=lambda hit: (-hit.score, hit.chunk.seq))
 
 
-def _results(hits: Sequence[Hit], generation: Generation, rooms: Rooms) -> list[Json]:
+def _results(hits: Sequence[Hit], generation: Generation, rooms: Rooms, *, explains: bool) -> list[Json]:
     """Blocks."""
     rooms.library.used(generation.info.id)
     files = rooms.library.files_of((hit.chunk for hit in hits), generation)
-    return [_result(hit, files[hit.chunk.id]) for hit in hits]
+    return [_result(hit, files[hit.chunk.id]) | (_why(hit) if explains else {}) for hit in hits]
+
+
+def _why(hit: Hit) -> Json:
+    match, cosine = hit.match, hit.cosine
+    if match is None or cosine is None:
+        return {"match": None}
+    dense, lexical = match.meaning_weight * max(cosine, 0.0), (1 - match.meaning_weight) * match.words_share
+    least = _COUNTS * (dense + lexical)
+    return {
+        "match": {
+            "by": "dense" if lexical <= least else "lexical" if dense <= least else "both",
+            "dense": {"rank": match.meaning_rank, "score": score_json(cosine), "weight": match.meaning_weight},
+            "lexical": {
+                "rank": match.words_rank,
+                "score": score_json(match.words_share),
+                "weight": 1 - match.meaning_weight,
+            },
+        }
+    }
 
 
 def _result(hit: Hit, file: SourceFile) -> Json:

@@ -1,0 +1,5 @@
+"""The pages that people use: `/`, `/reuse`, `/documents`. They call the public API and nothing else."""
+
+from rag.api.pages.routes import PATHS, STATIC, router
+
+__all__ = ["PATHS", "STATIC", "router"]
