@@ -59,7 +59,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             judge = rooms.abstention.spare(rooms.checking.judge(composed.prompt.shown, generation).citations)
             answering = Answering(readers, judge, rooms.judges)
             async with (
-                rooms.pool.ticket(
+                rooms.model.pool.ticket(
                     composed.prompt, salt, wait_s=clock.wait_s(), key=composed.key, slot=composed.slot
                 ) as ticket,
                 aclosing(_deltas(ask, sampling, ticket, rooms, clock)) as deltas,
@@ -136,10 +136,11 @@ async def _prompt(
         nothing := await rooms.blocking(rooms.abstention.refusal, question, hits[-1])
     ):
         composed = Composed(
-            prompt=Prompt(token_ids=(), segments=(), shown=(), layout=rooms.renderer.parts.layout), nothing=nothing
+            prompt=Prompt(token_ids=(), segments=(), shown=(), layout=rooms.model.renderer.parts.layout),
+            nothing=nothing,
         )
         return composed, await _found(ask, question, hits[-1], composed, generation, rooms)
-    await rooms.pool.some_ready(clock.wait_s())
+    await rooms.model.pool.some_ready(clock.wait_s())
     composed = await rooms.blocking(compose, ask, dialogue, before, hits, allowed, salt, generation, rooms)
     if ask.answer == "quotes":
         composed = await rooms.blocking(with_offer, composed, question, hits[-1], rooms)
@@ -177,7 +178,7 @@ async def _deltas(
 ) -> AsyncGenerator[Delta, None]:
     """The engine's answer, within the request's deadline."""
     n_prompt = len(ticket.prompt.token_ids)
-    async with aclosing(rooms.pool.stream(ticket, sampling, request_id=ask.request_id)) as stream:
+    async with aclosing(rooms.model.pool.stream(ticket, sampling, request_id=ask.request_id)) as stream:
         while True:
             try:
                 async with asyncio.timeout(clock.left_s()):

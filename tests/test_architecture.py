@@ -22,6 +22,7 @@ PROMPT = {
     "rag.passages",
     "rag.prefixes",
     "rag.planner",
+    "rag.fleet",
 }
 PATH = {
     "rag.abstain",
@@ -68,11 +69,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.passages": BASE | {"rag.render", "rag.store"},
     "rag.prefixes": BASE | {"rag.plan", "rag.passages", "rag.store"},
     "rag.planner": BASE | {"rag.plan", "rag.render"},
+    "rag.fleet": LEAVES
+    | {"rag.engine", "rag.models", "rag.passages", "rag.plan", "rag.planner", "rag.prefixes"}
+    | {"rag.render", "rag.renderer", "rag.store"},
     "rag.recall": BASE | {"rag.plan", "rag.prefixes", "rag.store"},
     "rag.applications": set(),
     "rag.groups": BASE,
     "rag.tally": BASE | {"rag.ask"},
-    "rag.warm": BASE | {"rag.engine", "rag.plan", "rag.rooms", "rag.store"},
+    "rag.warm": BASE | {"rag.engine", "rag.fleet", "rag.plan", "rag.rooms", "rag.store"},
     "rag.engine": LEAVES | {"rag.plan", "rag.processor"},
     "rag.cite": BASE | {"rag.scripts"},
     "rag.pdf": BASE,

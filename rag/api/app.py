@@ -7,6 +7,7 @@ from rag.api import (
     chat,
     completions,
     embeddings,
+    engines,
     errors,
     files,
     health,
@@ -27,7 +28,7 @@ def create_app(state: State) -> FastAPI:
     """The application over `state`, whose rooms may open later."""
     app = FastAPI(title="prefixrag", version=rag.__version__, redoc_url=None, responses=openapi.ERRORS)
     app.state.service = state
-    for module in (chat, completions, responses, embeddings, models, vector_stores, sources, warm, health):
+    for module in (chat, completions, responses, embeddings, models, vector_stores, sources, warm, engines, health):
         app.include_router(module.router)
     app.include_router(files.reading)
     app.include_router(files.changing)

@@ -1,8 +1,10 @@
 """Which names of models the service answers to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rag.errors import NotFound
+from starlette.types import Scope
+
+from rag.errors import EngineUnavailable, NotFound
 from rag.rooms import Rooms
 
 PLAIN = ":plain"  # suffix of a chat model's name: the bare model, no documents
@@ -35,6 +37,27 @@ def chat_model(name: str, rooms: Rooms) -> ChatModel:
     return ChatModel(name, documents=bare == name)
 
 
+def rooms_of_model(name: str, rooms: Rooms, scope: Scope) -> Rooms:
+    """The rooms of the chat model that a request's `model` stands for, which stays until the request is answered.
+
+    Raises:
+        NotFound: nothing here has this name.
+        EngineUnavailable: all its engines are drained.
+    """
+    bare = name.removesuffix(PLAIN)
+    model = rooms.fleet.find(bare) or rooms.fleet.find(rooms.settings.models.aliases.get(bare, ""))
+    if model is None:
+        chat_model(name, rooms)  # says why
+        raise unknown_model(name)
+    if model.pool.is_leaving:
+        raise EngineUnavailable(
+            f"All engines of the model {model.name!r} are drained. Ask for another model: GET /v1/models lists them."
+        )
+    model.pool.n_asking += 1
+    scope["asked"].append(model.pool)
+    return replace(rooms, model=model)
+
+
 def check_embedding_model(name: str, rooms: Rooms) -> None:
     """Refuse a name that is not the embedding model's.
 
@@ -65,8 +88,9 @@ def unknown_model(name: str) -> NotFound:
 
 
 def _chat_names(rooms: Rooms) -> tuple[str, ...]:
-    served = rooms.engine.model
-    return (served, *(alias for alias, model in rooms.settings.models.aliases.items() if model == served))
+    served = [model.name for model in rooms.fleet.models]
+    aliases = (alias for alias, model in rooms.settings.models.aliases.items() if model in served)
+    return tuple(dict.fromkeys([*served, *aliases]))
 
 
 def _embedding_names(rooms: Rooms) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ async def gauge(rooms: Rooms) -> None:
     metrics = rooms.metrics
     infos = await rooms.blocking(_infos, rooms)
     disk = await rooms.blocking(shutil.disk_usage, rooms.settings.data_dir)
-    for slot in rooms.pool.slots:
+    for slot in rooms.fleet.slots:
         _engine(slot, metrics)
     _collections(infos, metrics)
     metrics.predicted_wait.set(rooms.gate.predicted_wait_s())

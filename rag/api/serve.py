@@ -83,7 +83,7 @@ async def _open_until(
     """Keep the rooms open for as long as requests are served."""
     async with opened as rooms, warming(rooms) as warmer:
         state.rooms, state.warmer = rooms, warmer
-        log.info("ready", url=url, model=rooms.engine.model, docs=f"{url}/docs")
+        log.info("ready", url=url, model=rooms.model.name, docs=f"{url}/docs")
         await asyncio.wait([requests])
         log.info("stopping")
         state.rooms = state.warmer = None

@@ -1,0 +1,189 @@
+"""Engines that come and go while a service answers: real servers, each a process of its own."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+import httpx2
+import openai
+import pytest
+from openai import OpenAI
+
+from rag.cli.frame import run
+from rag.embed import FakeEncoder
+from rag.settings import load
+
+WITHIN_S = 60
+Vllm = Callable[..., str]
+Rag = Callable[..., dict]
+
+
+@pytest.fixture
+def vllm(tiny_format: Path) -> Iterator[Vllm]:
+    """Starts a fake engine's server: `vllm("model", reply=…)` is its URL."""
+    with ExitStack() as stack:
+        yield lambda model, **options: stack.enter_context(_served(model, tiny_format, options))
+
+
+@contextmanager
+def _served(model: str, source: Path, options: dict[str, object]) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [
+        f"--{name.replace('_', '-')}={value}"
+        for name, value in {"source": source, "token_ms": 1, "new_ms": 0.005, **options}.items()
+    ]
+    command = [sys.executable, "-m", "rag.engine.fake_server", "--port", str(port), "--model", model, *words]
+    process = subprocess.Popen(command)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: process.poll() is None and answers(url))
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx2.get(f"{url}/health", trust_env=False).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def serve(start_service, data_dir: Path):
+    """Starts a service that commands find, over engines with these URLs."""
+
+    def start(*urls: str, **sections: object):
+        engine = {"urls": urls, "probe_s": 0.2}
+        own = {"data_dir": data_dir, "engine": engine, "cache": {"warm": False}, **sections}
+        return start_service(load(own).settings, encoder=FakeEncoder(), is_announced=True)
+
+    return start
+
+
+@pytest.fixture
+def rag(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> Rag:
+    """The document of a command, with its exit code as `rc`."""
+
+    def call(*words: str) -> dict:
+        status = run([*words, "--data-dir", str(data_dir), "--json"])
+        printed = capsys.readouterr().out  # with the log of the service, which runs in this process
+        start = re.search(r"^\{$", printed, re.MULTILINE)
+        assert start, printed
+        return {"rc": status, **json.JSONDecoder().raw_decode(printed, start.start())[0]}
+
+    return call
+
+
+class Load:
+    """Callers that keep asking, each question a new one. `answers` has the text of each, `failed` what failed."""
+
+    def __init__(self, url: str, model: str, *, n_callers: int = 4) -> None:
+        self.answers: list[str] = []
+        self.failed: list[str] = []
+        self._url, self._model = url, model
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(n_callers)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def more(self, n_answers: int = 12) -> list[str]:
+        """The next answers."""
+        n_before = len(self.answers)
+        until(lambda: len(self.answers) >= n_before + n_answers or self.failed)
+        return self.answers[n_before:]
+
+    def _ask(self, number: int) -> None:
+        with OpenAI(base_url=f"{self._url}/v1", api_key="any", max_retries=0, timeout=WITHIN_S) as client:
+            for n in range(100_000):
+                if self._stop.is_set():
+                    return
+                question = {"role": "user", "content": f"How long is warranty {number}-{n}?"}
+                try:
+                    stream = client.chat.completions.create(model=self._model, messages=[question], stream=True)
+                    parts = [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
+                except openai.APIError as error:
+                    self.failed.append(str(error))
+                else:
+                    self.answers.append("".join(parts))
+
+
+def test_engines_are_added_drained_and_removed_without_a_failed_request(serve, rag: Rag, vllm: Vllm) -> None:
+    old, new = vllm("tiny", reply="From the old one."), vllm("tiny", reply="From the new one.")
+    with serve(old, cache={"warm": True}) as url, Load(url, "tiny") as load:
+        assert set(load.more()) == {"From the old one."}
+        added = rag("engines", "add", new)
+        assert (added["rc"], added["state"], added["model"], added["block_size"]) == (0, "ready", "tiny", 16)
+        assert added["reuse"] == "on"
+        drained = rag("engines", "drain", old)
+        assert (drained["rc"], drained["state"], drained["running"]) == (0, "drained", 0)
+        assert set(load.more()[4:]) == {"From the new one."}
+        assert rag("engines", "add", old)["state"] == "ready"  # it was only drained
+        assert [each["state"] for each in rag("engines", "list")["engines"]] == ["ready", "ready"]
+        assert rag("engines", "remove", old)["state"] == "removed"
+        assert set(load.more()[4:]) == {"From the new one."}
+        [left] = rag("engines")["engines"]
+        assert left["url"] == new
+    assert load.failed == []
+    assert answers(old)  # it is not ours to end
+
+
+def test_what_an_engine_has_under_way_ends_before_it_is_drained(serve, rag: Rag, vllm: Vllm) -> None:
+    old, new = vllm("tiny", reply="slow words " * 8, token_ms=150), vllm("tiny", reply="quick")
+    with serve(old) as url, OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
+        messages = [{"role": "user", "content": "How long is the warranty?"}]
+        stream = client.chat.completions.create(model="tiny", messages=messages, stream=True)
+        next(iter(stream))
+        rag("engines", "add", new)
+        late = rag("engines", "drain", old, "--wait", "0.1")
+        assert (late["rc"], late["error"]["code"]) == (3, "engine_timeout")
+        assert "still has 1 requests" in late["error"]["message"]
+        assert "".join(c.choices[0].delta.content or "" for c in stream if c.choices).count("slow words") >= 7
+        assert rag("engines", "drain", old)["state"] == "drained"
+
+
+def test_an_engine_that_does_not_fit_is_not_added(serve, rag: Rag, vllm: Vllm) -> None:
+    first, narrow = vllm("tiny"), vllm("tiny", window_tokens=512)
+    unreadable = vllm("other", source="/there/is/no/such/folder")
+    with serve(first):
+        for words, rc, code, what in (
+            ((narrow,), 2, "engine_refused", "window of 512"),
+            ((unreadable,), 2, "engine_refused", "no such folder"),
+            (("http://127.0.0.1:9",), 3, "engine_unavailable", "not reachable"),
+            (("ftp://nowhere",), 2, None, "nowhere' is none"),
+            ((first,), 2, None, "is there already"),
+            ((), 2, None, "Name either the url"),
+        ):
+            refused = rag("engines", "add", *words)
+            assert (refused["rc"], refused["error"]["code"]) == (rc, code), refused
+            assert what.replace(" ", "") in refused["error"]["message"].replace(" ", "").replace("/", ""), refused
+        unknown = rag("engines", "drain", "http://127.0.0.1:9")
+        assert (unknown["rc"], unknown["error"]["code"]) == (1, "engine_not_found")
+        last = rag("engines", "remove", first)
+        assert (last["rc"], last["error"]["code"]) == (2, "last_engine")
+        assert [each["url"] for each in rag("engines", "list")["engines"]] == [first]
