@@ -40,7 +40,10 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
     """
     clock = Clock(rooms.settings.server.request_timeout_s)
     sampling = sampling_of(ask, rooms)
-    async with rooms.gate.place(claim_of(ask, rooms), wait_s=clock.left_s()) as place:
+    async with (
+        rooms.gate.place(claim_of(ask, rooms), wait_s=clock.left_s()) as place,
+        rooms.aliases.trial(ask.alias, rooms.model.name) as trial,
+    ):
         clock.lap("queue")
         with _pinned(ask, rooms) as generation:  # one index for the whole request
             salt = cache_salt(ask.group, generation, rooms)
@@ -74,7 +77,8 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             choices = [marked(reader.choice(), rooms.abstention.admits) for reader in readers]
             report = _report(generation, found, composed, ticket, choices, answering.usage, clock)
             _count(report, answering.judged_s, ask, rooms)
-            place.answered(clock.between_s("queue", "first_token"), report.usage.completion_tokens // sampling.n)
+            trial.answered(first_s := clock.between_s("queue", "first_token"))
+            place.answered(first_s, report.usage.completion_tokens // sampling.n)
             yield report
 
 

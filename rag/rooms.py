@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from rag.abstain import Abstention
 from rag.admission import Gate
+from rag.aliases import Aliases
 from rag.applications import Applications
 from rag.auth import Salts, Signer
 from rag.checking import Checking
@@ -66,6 +67,7 @@ class Rooms:
     tally: Tally
     model: Served  # the one that a request asks; elsewhere, one of them
     fleet: Fleet
+    aliases: Aliases
     gate: Gate
     salts: Salts
     signer: Signer
@@ -152,6 +154,7 @@ async def open_rooms(
             tally=Tally(),
             model=fleet.models[0],
             fleet=fleet,
+            aliases=Aliases(settings.models.aliases, metrics),
             gate=Gate(
                 max_concurrent=settings.server.max_concurrent,
                 max_queue=settings.server.max_queue,

@@ -74,6 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"rag.render", "rag.renderer", "rag.store"},
     "rag.recall": BASE | {"rag.plan", "rag.prefixes", "rag.store"},
     "rag.applications": set(),
+    "rag.aliases": LEAVES,
     "rag.groups": BASE,
     "rag.tally": BASE | {"rag.ask"},
     "rag.warm": BASE | {"rag.engine", "rag.fleet", "rag.plan", "rag.rooms", "rag.store"},
@@ -95,7 +96,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.rooms": LEAVES
     | DATA
     | PROMPT
-    | {"rag.abstain", "rag.applications", "rag.admission", "rag.auth", "rag.groups", "rag.tally"}
+    | {"rag.abstain", "rag.aliases", "rag.applications", "rag.admission", "rag.auth", "rag.groups", "rag.tally"}
     | {"rag.checking", "rag.indexing", "rag.library", "rag.notes", "rag.pdf", "rag.sharing"},
     "rag.compose": BASE
     | PROMPT

@@ -35,7 +35,7 @@ async def chat_completions(
     x_rag_collection: CollectionHeader = None,
 ) -> Response:
     """An answer from the collection's documents, whole or as a stream."""
-    rooms = rooms_of_model(body.model, rooms, request.scope)
+    rooms = rooms_of_model(body.model, _opening(body), rooms, request.scope)
     ask = await _ask(body, caller, rooms, request_id=request.scope["request_id"], header=x_rag_collection)
     wire = ChatWire(
         id=f"chatcmpl-{secrets.token_hex(12)}",
@@ -84,10 +84,15 @@ async def _ask(body: ChatRequest, caller: Caller, rooms: Rooms, *, request_id: s
         filter=body.rag.document_filter(),
         answer=body.rag.answer,
         sampling=sampling,
+        alias=model.alias,
         is_cut=rooms.settings.server.history_overflow == "truncate",
         tools=tools,
         tool_choice=tool_choice,
     )
+
+
+def _opening(body: ChatRequest) -> str:
+    return str(next((message.content for message in body.messages if message.role == "user"), ""))
 
 
 async def _whole(events: AsyncGenerator[Event, None], wire: ChatWire) -> Json:

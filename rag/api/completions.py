@@ -29,7 +29,7 @@ Pieces = AsyncGenerator[tuple[int, Delta], None]
 @router.post("/completions")
 async def completions(body: CompletionRequest, request: Request, rooms: RoomsDep, caller: CallerDep) -> Response:
     """The model's own continuation of each prompt, whole or as a stream."""
-    rooms = rooms_of_model(body.model, rooms, request.scope)
+    rooms = rooms_of_model(body.model, str(body.prompt), rooms, request.scope)
     tokenizer = rooms.model.renderer.tokenizer
     body.check(tokenizer.n_vocabulary)
     prompts = await rooms.blocking(encode_prompts, body.prompts(), rooms)

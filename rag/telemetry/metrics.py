@@ -113,6 +113,16 @@ class Metrics:
         self.engine_up = table.gauge(
             "rag_engine_up", "1 while the engine is ready, or is drained and finishes what it has.", "engine"
         )
+        self.alias_answers = table.counter(
+            "rag_alias_answers",
+            "Chats and responses that named an alias, by the model that got them.",
+            "alias",
+            "model",
+            "outcome",
+        )
+        self.alias_left = table.gauge(
+            "rag_alias_left", "1 after the alias's conversations have left a model that did worse.", "alias", "model"
+        )
         self.engine_restarts = table.gauge("rag_engine_restarts", "Restarts of the local engine.", "engine")
         self.reuse_proven = table.gauge(
             "rag_engine_reuse_proven", "1 if the probe at start saw a prompt reused.", "engine"

@@ -22,7 +22,7 @@ router = APIRouter(
 async def count_input_tokens(body: InputTokensRequest, request: Request, rooms: RoomsDep, caller: CallerDep) -> Json:
     """How many tokens the words of a request are, without the documents that its answer would show."""
     body.check()
-    rooms = rooms_of_model(body.model or rooms.fleet.first.name, rooms, request.scope)
+    rooms = rooms_of_model(body.model or rooms.fleet.first.name, "", rooms, request.scope)
     messages, _ = await conversation(body, caller, rooms)
     prompt = await rooms.blocking(plain_prompt, messages, read_tools(body.tools or ()).functions, rooms)
     return {"object": "response.input_tokens", "input_tokens": len(prompt.token_ids)}

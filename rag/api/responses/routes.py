@@ -45,7 +45,7 @@ async def create_response(
 ) -> Response:
     """An answer from a vector store's documents, whole or as a stream of events."""
     this = await asked(body, caller, rooms, request_id=request.scope["request_id"], collection=x_rag_collection)
-    rooms = rooms_of_model(body.model, rooms, request.scope)
+    rooms = rooms_of_model(body.model, this.opening, rooms, request.scope)
     head = ResponseHead(
         id=new_id("resp"),
         created_at=int(time.time()),
