@@ -149,11 +149,19 @@ def _announced(state: State, url: str) -> Iterator[None]:
             "Stop it (`rag status` names its process), or name another --data-dir."
         ) from None
     with lock:
-        _write_secret(note, json.dumps({"url": url, "pid": os.getpid(), "token": state.local_token}))
+        _write_secret(
+            note,
+            json.dumps({"url": url, "pid": os.getpid(), "token": state.local_token, **_own(state.settings.server)}),
+        )
         try:
             yield
         finally:
             note.unlink(missing_ok=True)
+
+
+def _own(server: ServerSettings) -> dict[str, str]:
+    """The certificate by which commands on this machine know the service: its names are for other machines."""
+    return {"certificate": str(server.tls_certificate.resolve())} if server.tls_certificate else {}
 
 
 def _write_secret(file: Path, text: str) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rag.cli.running import is_local
-
 if TYPE_CHECKING:
     from rag.cli.running import Target
 
@@ -33,15 +31,16 @@ def _call(service: "Target", method: str, path: str, body: Mapping[str, object] 
     """
     import httpx2
 
+    from rag.cli.trust import http_client, unreachable
     from rag.errors import AskError, EngineTimeout, EngineUnavailable, NotFound
 
     url = service.url
     try:
-        with httpx2.Client(trust_env=not is_local(url), timeout=_TIMEOUT_S) as client:
+        with http_client(service, _TIMEOUT_S) as client:
             headers = {"authorization": f"Bearer {service.token}"}
             response = client.request(method, f"{url}{path}", json=body, headers=headers)
-    except (httpx2.HTTPError, httpx2.InvalidURL):
-        raise EngineUnavailable(f"No service answers at {url!r}. Start one with `rag serve`.") from None
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise unreachable(url, error) from None
     code: str | None = None
     try:
         answer: dict[str, Any] = dict(response.json())

@@ -38,8 +38,8 @@ class ServerSettings(Section):
         "longer is answered 429 at once, with the seconds after which to try again.",
     )
     request_timeout_s: float = Field(600.0, gt=0, description="Seconds from arrival after which a request is ended.")
-    drain_s: float = Field(
-        10.0,
+    drain_s: int = Field(
+        10,
         ge=0,
         description="Seconds that requests under way get when the service is stopped; then they are cut off.",
     )
@@ -341,6 +341,11 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("data"), description="Folder that holds all state.")
     api_key: SecretStr | None = Field(None, description="Key that rag ask and rag warm send to a service at --url.")
+    ca_file: Path | None = Field(
+        None,
+        description="PEM file of authorities whose certificates rag ask, warm, engines and eval trust at an https "
+        "--url, beside those that this machine trusts.",
+    )
     server: ServerSettings = ServerSettings()
     engine: EngineSettings = EngineSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()

@@ -1,16 +1,11 @@
 """Engines that come and go while a service answers: real servers, each a process of its own."""
 
 import json
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -26,39 +21,6 @@ from rag.settings import load
 WITHIN_S = 60
 Vllm = Callable[..., str]
 Rag = Callable[..., dict]
-
-
-@pytest.fixture
-def vllm(tiny_format: Path) -> Iterator[Vllm]:
-    """Starts a fake engine's server: `vllm("model", reply=…)` is its URL."""
-    with ExitStack() as stack:
-        yield lambda model, **options: stack.enter_context(_served(model, tiny_format, options))
-
-
-@contextmanager
-def _served(model: str, source: Path, options: dict[str, object]) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    words = [
-        f"--{name.replace('_', '-')}={value}"
-        for name, value in {"source": source, "token_ms": 1, "new_ms": 0.005, **options}.items()
-    ]
-    command = [sys.executable, "-m", "rag.engine.fake_server", "--port", str(port), "--model", model, *words]
-    process = subprocess.Popen(command)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        until(lambda: process.poll() is None and answers(url))
-        yield url
-    finally:
-        process.kill()
-        process.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/health", trust_env=False).status_code == 200
-    except httpx2.TransportError:
-        return False
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -152,7 +114,7 @@ def test_engines_are_added_drained_and_removed_without_a_failed_request(serve, r
         [left] = rag("engines")["engines"]
         assert left["url"] == new
     assert load.failed == []
-    assert answers(old)  # it is not ours to end
+    assert httpx2.get(f"{old}/health", trust_env=False).status_code == 200  # it is not ours to end
 
 
 def test_what_an_engine_has_under_way_ends_before_it_is_drained(serve, rag: Rag, vllm: Vllm) -> None:
@@ -191,39 +153,7 @@ def test_an_engine_that_does_not_fit_is_not_added(serve, rag: Rag, vllm: Vllm) -
         assert [each["url"] for each in rag("engines", "list")["engines"]] == [first]
 
 
-@contextmanager
-def rag_serve(data_dir: Path, config: Path, *urls: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """`rag serve` as a process, ready."""
-    words = [word for url in urls for word in ("--engine-url", url)]
-    command = [
-        sys.executable,
-        "-m",
-        "rag",
-        "serve",
-        "--port",
-        "0",
-        "--data-dir",
-        str(data_dir),
-        "--config",
-        str(config),
-    ]
-    own = {"RAG_EMBEDDING__MODEL": "fake", "RAG_LOG__FORMAT": "json", **environment}
-    log = data_dir / "run" / "serve.log"
-    log.parent.mkdir(exist_ok=True)
-    with log.open("w") as output:
-        process = subprocess.Popen([*command, *words], env=os.environ | own, stdin=subprocess.DEVNULL, stderr=output)
-    try:
-        until(lambda: process.poll() is not None or '"ready"' in log.read_text())
-        assert process.poll() is None, log.read_text()
-        yield process
-        process.terminate()
-        assert process.wait(WITHIN_S) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
-def test_a_model_gives_way_to_another_without_a_failed_request(data_dir: Path, rag: Rag, vllm: Vllm) -> None:
+def test_a_model_gives_way_to_another_without_a_failed_request(data_dir: Path, rag: Rag, vllm: Vllm, rag_serve) -> None:
     old, new = vllm("old", reply="From the old one."), vllm("new", reply="From the new one.")
     config, log = data_dir / "own.toml", data_dir / "run" / "serve.log"
 
@@ -236,7 +166,7 @@ def test_a_model_gives_way_to_another_without_a_failed_request(data_dir: Path, r
         return log.read_text().count('"configuration_reloaded"') == n_times
 
     shift(0)
-    with rag_serve(data_dir, config, old) as service:
+    with rag_serve("--engine-url", old, "--config", str(config)) as service:
         url = json.loads((data_dir / "run" / "service.json").read_text())["url"]
         with Load(url, "chat") as load:
             assert set(load.more()) == {"From the old one."}
