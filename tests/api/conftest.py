@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -186,32 +186,47 @@ def make_key(key_in: KeyIn, data_dir: Path) -> KeyIn:
     return partial(key_in, data_dir)
 
 
-Vllm = Callable[..., str]
 RagServe = Callable[..., AbstractContextManager["subprocess.Popen[bytes]"]]
 _WITHIN_S = 120
 
 
-@pytest.fixture
-def vllm(tiny_format: Path) -> Iterator[Vllm]:
-    """Starts a fake engine's server, a process of its own: `vllm("model", reply=…)` is its URL."""
-    with ExitStack() as stack:
-        yield lambda model, **options: stack.enter_context(_fake_vllm(model, {"source": tiny_format, **options}))
+class FakeVllms:
+    """Servers of fake engines, each a process of its own."""
 
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-@contextmanager
-def _fake_vllm(model: str, options: dict[str, object]) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    words = [
-        f"--{name.replace('_', '-')}={value}" for name, value in {"token_ms": 1, "new_ms": 0.005, **options}.items()
-    ]
-    command = [sys.executable, "-m", "rag.engine.fake_server", "--port", str(port), "--model", model, *words]
-    with subprocess.Popen(command) as process:
-        try:
-            _until(lambda: _is_open(port), process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
+    def __call__(self, model: str, *, port: int | None = None, **options: object) -> str:
+        """The URL of one more. options: as of `python -m rag.engine.fake_server`."""
+        if port is None:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+        named = {"source": self._source, "token_ms": 1, "new_ms": 0.005, **options}
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in named.items()]
+        command = [sys.executable, "-m", "rag.engine.fake_server", "--port", str(port), "--model", model, *words]
+        url = f"http://127.0.0.1:{port}"
+        self._processes[url] = process = subprocess.Popen(command)
+        _until(lambda: _is_open(port), process)
+        return url
+
+    def kill(self, url: str) -> None:
+        """Nothing; it has ended."""
+        with self._processes.pop(url) as process:
             process.kill()
+
+    def close(self) -> None:
+        """Nothing; all have."""
+        for url in list(self._processes):
+            self.kill(url)
+
+
+@pytest.fixture
+def vllm(tiny_format: Path) -> Iterator[FakeVllms]:
+    """Starts servers of fake engines: `vllm("model", reply=…)` is the URL of one."""
+    made = FakeVllms(tiny_format)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -1,16 +1,18 @@
 """Engines that come and go while a service answers: real servers, each a process of its own."""
 
 import json
+import os
 import re
 import signal
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx2
 import openai
+import psutil
 import pytest
 from openai import OpenAI
 
@@ -19,7 +21,7 @@ from rag.embed import FakeEncoder
 from rag.settings import load
 
 WITHIN_S = 60
-Vllm = Callable[..., str]
+Vllm = Any  # FakeVllms of conftest.py
 Rag = Callable[..., dict]
 
 
@@ -208,3 +210,51 @@ def test_a_model_that_fails_loses_its_conversations_to_the_former(serve, rag: Ra
             load.more(40)
         assert 3 <= n_failed <= len(load.failed) <= n_failed + 4  # those under way
         assert set(load.answers) == {"From the old one."}
+
+
+def test_an_engine_that_comes_back_with_another_model_stands_beside_the_others(serve, rag: Rag, vllm: Vllm) -> None:
+    first, second = vllm("old", reply="From the old one."), vllm("old", reply="From the old one.")
+    with serve(first, second) as url, Load(url, "old") as load:
+        assert rag("engines", "drain", second)["state"] == "drained"
+        vllm.kill(second)
+        vllm("new", port=int(second.rpartition(":")[2]), reply="From the new one.")
+        until(lambda: rag("engines")["engines"][1]["model"] == "new")
+        until(lambda: rag("engines")["engines"][1]["state"] == "drained")  # nobody has said otherwise
+        assert rag("engines", "add", second)["state"] == "ready"
+        assert set(load.more()) == {"From the old one."}
+        with Load(url, "new") as other:
+            assert set(other.more()) == {"From the new one."}
+    assert load.failed == other.failed == []
+
+
+_STUB = """
+import sys
+from rag.engine import fake_server
+value = lambda name: sys.argv[sys.argv.index(name) + 1]
+options = {"port": value("--port"), "model": value("--served-model-name"), "source": value("--model")}
+sys.argv = ["vllm", "--reply=From the local one.", *(f"--{name}={each}" for name, each in options.items())]
+fake_server.main()
+"""
+
+
+def test_a_local_engine_is_started_and_ended(
+    serve, rag: Rag, vllm: Vllm, tiny_format: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "packages" / "vllm" / "entrypoints" / "openai"
+    folder.mkdir(parents=True)
+    for package in (folder, *folder.parents[:2]):
+        (package / "__init__.py").touch()
+    (folder / "api_server.py").write_text(_STUB)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"), prepend=os.pathsep)
+    with serve(vllm("tiny")) as url:
+        added = rag("engines", "add", "--model", str(tiny_format))
+        assert (added["rc"], added["state"], added["model"]) == (0, "ready", tiny_format.name)
+        assert psutil.pid_exists(added["pid"])
+        with Load(url, tiny_format.name, n_callers=1) as load:
+            assert set(load.more(2)) == {"From the local one."}
+        assert load.failed == []
+        removed = rag("engines", "remove", added["name"])
+        assert (removed["rc"], removed["state"]) == (0, "removed")
+        assert not psutil.pid_exists(added["pid"])
+        wrong = rag("engines", "add", "--model", str(tmp_path))
+        assert (wrong["rc"], "is not a model" in wrong["error"]["message"]) == (2, True)
