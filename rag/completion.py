@@ -80,7 +80,7 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
         n_prompt_tokens=len(token_ids),
         n_answers=ask.sampling.n,
         answer_tokens=ask.sampling.max_tokens or 0,
-        kv_tokens=rooms.model.pool.kv_tokens,
+        kv_tokens=rooms.fleet.kv_tokens,
     )
     try:
         salt = cache_salt(ask.group, None, rooms)

@@ -1,48 +1,19 @@
-"""The chat models of a service, each with its engines and what makes prompts for it. They come and go while it runs."""
+"""The engines of a service, by the model that each serves. They come and go while it runs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import structlog
 
 from rag.engine import EngineInfo, EnginePool, LocalEngine, Slot, local_slot, running_slot
 from rag.errors import ConfigError, EngineTimeout, InvalidRequest, NotFound
 from rag.models import chat_model_source
-from rag.passages import Passages
-from rag.plan import Limits
-from rag.planner import Planner
-from rag.prefixes import Prefixes
-from rag.render import Renderer
-from rag.renderer import default_sampling, make_renderer
+from rag.served import Served, open_served
 from rag.settings import Settings
-from rag.store import TokenStore
 
 _LOOK_S = 0.1
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """One chat model: its engines, and what makes prompts for it."""
-
-    engine: EngineInfo
-    pool: EnginePool
-    renderer: Renderer
-    passages: Passages
-    prefixes: Prefixes
-    planner: Planner
-
-    @property
-    def name(self) -> str:
-        """What requests call it."""
-        return self.engine.model
-
-    def close(self) -> None:
-        """Let go of what is stored for it. Its engines go on."""
-        self.prefixes.close()
-        self.passages.close()
 
 
 class Fleet:
@@ -75,6 +46,13 @@ class Fleet:
     def first(self) -> Served:
         """The first of them; where no engine is left, the one that was there last."""
         return next(iter(self.models), None) or next(reversed(self._models.values()))
+
+    @property
+    def kv_tokens(self) -> int | None:
+        """Tokens that the caches of all ready engines hold, whatever their model; None: one does not say."""
+        told = [model.pool.kv_tokens for model in self.models if model.pool.ready()]
+        known = [n_tokens for n_tokens in told if n_tokens is not None]
+        return sum(known) if known and len(known) == len(told) else None
 
     async def start(self) -> None:
         """Nothing; the engines are started, and one is ready.
@@ -248,42 +226,7 @@ class Fleet:
             await self.warmer(slot)
 
     async def _open(self, info: EngineInfo, pool: EnginePool) -> Served:
-        return await asyncio.to_thread(_open, self._settings, info, pool)
+        return await asyncio.to_thread(open_served, self._settings, info, pool)
 
     def _pool_with(self, slot: Slot) -> EnginePool:
         return next(pool for pool in self._pools if slot in pool.slots)
-
-
-def _open(settings: Settings, info: EngineInfo, pool: EnginePool) -> Served:
-    """What makes prompts for a model. Blocks.
-
-    Raises:
-        ConfigError: its tokenizer is not to be had here.
-    """
-    renderer = make_renderer(info.source, settings.data_dir, settings.prompt)
-    pool.learn(renderer.tokenizer.backend, default_sampling(info.source, settings.data_dir))
-    passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
-    return Served(
-        engine=info,
-        pool=pool,
-        renderer=renderer,
-        passages=passages,
-        prefixes=Prefixes(passages, settings.data_dir, prefix_limits(settings, info)),
-        planner=Planner(
-            renderer,
-            keep_ratio=settings.retrieve.keep_ratio,
-            near_tie=settings.prompt.near_tie,
-            is_warmed=settings.cache.warm,
-        ),
-    )
-
-
-def prefix_limits(settings: Settings, engine: EngineInfo | None) -> Limits:
-    """How long prefixes may be for an engine; None: one that is not known, whose window is the setting's."""
-    window = engine.window_tokens if engine else settings.engine.max_model_len
-    whole, core = settings.prompt.shared_prefix_tokens, settings.prompt.topic_tokens
-    return Limits(
-        whole_tokens=whole if window is None else min(whole, window // 2),
-        core_tokens=core if window is None else min(core, window // 4),
-        held_tokens=round(settings.cache.prefix_share * (engine.kv_tokens or 0)) if engine else 0,
-    )

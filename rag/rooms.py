@@ -20,7 +20,7 @@ from rag.embed.borrowed import BorrowedEncoder
 from rag.embed.load import load_encoder
 from rag.engine import EnginePool, LocalEngine, check_devices, is_cpu_build, local_slot, running_slots
 from rag.errors import NotFound
-from rag.fleet import Fleet, Served
+from rag.fleet import Fleet
 from rag.groups import Groups
 from rag.indexing import Indexer, Indexing
 from rag.library import Library
@@ -30,6 +30,7 @@ from rag.passages import Passages
 from rag.pdf import PageRenderer
 from rag.prefixes import Prefixes
 from rag.retrieve import Reranker, Retriever
+from rag.served import Served
 from rag.settings import RetrieveSettings, Settings
 from rag.sharing import Follower, Outcome, open_sharing
 from rag.store import CollectionInfo, Exchange, Generation, ResponseStore, Shelf, Store, TurnStore

@@ -9,9 +9,9 @@ import structlog
 
 from rag.engine import Slot
 from rag.errors import CorpusError, NotFound, RagError
-from rag.fleet import Served
 from rag.plan import EngineView, Prefix, PrefixSet, homes, n_homes
 from rag.rooms import Rooms, cache_salt
+from rag.served import Served
 from rag.store import Generation
 from rag.types import CollectionId, Prompt, Sampling, Segment, Tokens
 

@@ -23,6 +23,7 @@ PROMPT = {
     "rag.prefixes",
     "rag.planner",
     "rag.fleet",
+    "rag.served",
 }
 PATH = {
     "rag.abstain",
@@ -69,15 +70,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.passages": BASE | {"rag.render", "rag.store"},
     "rag.prefixes": BASE | {"rag.plan", "rag.passages", "rag.store"},
     "rag.planner": BASE | {"rag.plan", "rag.render"},
-    "rag.fleet": LEAVES
-    | {"rag.engine", "rag.models", "rag.passages", "rag.plan", "rag.planner", "rag.prefixes"}
+    "rag.served": LEAVES
+    | {"rag.engine", "rag.passages", "rag.plan", "rag.planner", "rag.prefixes"}
     | {"rag.render", "rag.renderer", "rag.store"},
+    "rag.fleet": LEAVES | {"rag.engine", "rag.models", "rag.served"},
     "rag.recall": BASE | {"rag.plan", "rag.prefixes", "rag.store"},
     "rag.applications": set(),
     "rag.aliases": LEAVES,
     "rag.groups": BASE,
     "rag.tally": BASE | {"rag.ask"},
-    "rag.warm": BASE | {"rag.engine", "rag.fleet", "rag.plan", "rag.rooms", "rag.store"},
+    "rag.warm": BASE | {"rag.engine", "rag.served", "rag.plan", "rag.rooms", "rag.store"},
     "rag.engine": LEAVES | {"rag.plan", "rag.processor"},
     "rag.cite": BASE | {"rag.scripts"},
     "rag.pdf": BASE,

@@ -104,11 +104,11 @@ def _collections(settings: "Settings") -> list[Json]:
 def _described(store: "Store", ids: list[str], settings: "Settings") -> list[Json]:
     if not ids:
         return []  # and no tokenizer is loaded, which takes seconds
-    from rag.fleet import prefix_limits
     from rag.passages import Passages
     from rag.prefixes import Prefixes
     from rag.renderer import make_renderer
     from rag.rooms import describe_collection
+    from rag.served import prefix_limits
     from rag.store import TokenStore
 
     renderer = make_renderer(settings.engine.model, settings.data_dir, settings.prompt)

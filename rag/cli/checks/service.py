@@ -62,9 +62,11 @@ def _version(found: Running) -> Iterator[Check]:
 def _engine(engine: Mapping[str, Any]) -> Check:
     name = f"engine {engine['url']}"
     if engine["state"] != "ready":
-        status: Status = "warn" if engine["state"] == "starting" else "fail"
+        status: Status = "fail" if engine["state"] == "down" else "warn"
         detail = f"{engine['state']}, restarted {engine['restarts']} times. {engine.get('reason') or ''}"
         cure = f"tail {engine['log']}" if engine.get("log") else f"curl {engine['url']}/health"
+        if engine["state"] in {"draining", "drained"}:
+            cure = f"rag engines add {engine['url']}"
         return Check(name, status, detail.rstrip(), cure)
     reuse = engine.get("reuse", Reuse.UNREPORTED.value)
     if reuse == Reuse.ON.value:
