@@ -343,8 +343,8 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="Key that rag ask and rag warm send to a service at --url.")
     ca_file: Path | None = Field(
         None,
-        description="PEM file of authorities whose certificates rag ask, warm, engines and eval trust at an https "
-        "--url, beside those that this machine trusts.",
+        description="PEM file of authorities whose certificates rag ask, chat, warm, engines, top and eval trust at an "
+        "https --url, beside those that this machine trusts.",
     )
     server: ServerSettings = ServerSettings()
     engine: EngineSettings = EngineSettings()

@@ -46,8 +46,10 @@ def _version(found: Running) -> Iterator[Check]:
     """A service that was started before an upgrade runs on as it was."""
     import httpx2
 
+    from rag.cli.trust import http_client
+
     try:
-        with httpx2.Client(trust_env=not is_local(found.url), timeout=_TIMEOUT_S) as client:
+        with http_client(found, _TIMEOUT_S) as client:
             runs = str(client.get(f"{found.url}/health").json()["version"])
     except (httpx2.HTTPError, ValueError, KeyError, TypeError):
         return  # it answered just now; if it ended meanwhile, the next run says so
