@@ -21,7 +21,7 @@ async def reload(read: Callable[[], Settings], state: State, certificate: Certif
     read: the settings, from where they were read at the start.
     """
     if certificate:
-        await asyncio.to_thread(certificate.renew)
+        certificate.renew()
     try:
         new = await asyncio.to_thread(read)
     except ConfigError as error:

@@ -28,7 +28,10 @@ class Certificate:
         self.context = _context(*self._files)
 
     def renew(self) -> bool:
-        """Whether the files have changed and were read again. What cannot be used is logged, and the old one stays."""
+        """Whether the files have changed and were read again. What cannot be used is logged, and the old one stays.
+
+        On the event loop: a handshake between the new certificate and its key would fail. It takes a millisecond.
+        """
         times = self._times()
         if times == self._seen:
             return False
@@ -46,7 +49,7 @@ class Certificate:
         """Look for renewed files, for ever."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            await asyncio.to_thread(self.renew)
+            self.renew()
 
     def _times(self) -> tuple[int, ...]:
         try:
