@@ -64,6 +64,7 @@ class Ask:
     group: str = DEFAULT_GROUP
     key_id: str = ""  # whose request it is, for fairness; without keys all are of one
     priority: Priority = Priority.NORMAL
+    alias: str | None = None  # by which its model was named
     is_cut: bool = False  # the oldest turns go where the conversation does not fit; otherwise it is refused
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = field(default_factory=ToolChoice)

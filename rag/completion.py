@@ -72,7 +72,7 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
         token_ids=token_ids,
         segments=(Segment(name="question", n_tokens=len(token_ids)),),
         shown=(),
-        layout=rooms.renderer.parts.layout,
+        layout=rooms.model.renderer.parts.layout,
     )
     n_answer_tokens = ask.sampling.n * (ask.sampling.max_tokens or 0)
     claim = Claim(key=ask.key_id, priority=ask.priority, n_tokens=len(token_ids) + n_answer_tokens)
@@ -80,19 +80,21 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
         n_prompt_tokens=len(token_ids),
         n_answers=ask.sampling.n,
         answer_tokens=ask.sampling.max_tokens or 0,
-        kv_tokens=rooms.pool.kv_tokens,
+        kv_tokens=rooms.fleet.kv_tokens,
     )
     try:
         salt = cache_salt(ask.group, None, rooms)
         async with (
             asyncio.timeout(clock.left_s()),
             rooms.gate.place(claim, wait_s=clock.left_s()) as place,
-            rooms.pool.ticket(prompt, salt, wait_s=clock.wait_s(), owner=cache_owner(ask.group, None, rooms)) as ticket,
+            rooms.model.pool.ticket(
+                prompt, salt, wait_s=clock.wait_s(), owner=cache_owner(ask.group, None, rooms)
+            ) as ticket,
         ):
             await rooms.gate.make_room(place, need, wait_s=clock.left_s())
             request_id = f"{ask.request_id}-{index}"
             n_prompt = len(token_ids)
-            async with aclosing(rooms.pool.stream(ticket, ask.sampling, request_id=request_id)) as deltas:
+            async with aclosing(rooms.model.pool.stream(ticket, ask.sampling, request_id=request_id)) as deltas:
                 async for delta in deltas:
                     ask.meter.spend(n_prompt + len(delta.token_ids))
                     if n_prompt:
@@ -122,7 +124,7 @@ def _count(usage: Usage, ticket: Ticket, metrics: Metrics) -> None:
 
 def _check_window(ask: CompletionAsk, rooms: Rooms) -> None:
     longest = max(map(len, ask.prompts))
-    capacity = rooms.engine.window_tokens - (ask.sampling.max_tokens or 0)
+    capacity = rooms.model.engine.window_tokens - (ask.sampling.max_tokens or 0)
     if longest > capacity:
         raise ContextTooLong(
             f"The prompt takes {longest} tokens of the {max(capacity, 0)} that the model's window leaves beside the "
@@ -133,5 +135,5 @@ def _check_window(ask: CompletionAsk, rooms: Rooms) -> None:
 
 def encode_prompts(prompts: Sequence[str | Sequence[int]], rooms: Rooms) -> tuple[Tokens, ...]:
     """The prompts as token ids. Blocks: long texts take time to tokenise."""
-    encode = rooms.renderer.tokenizer.encode_prompt
+    encode = rooms.model.renderer.tokenizer.encode_prompt
     return tuple(encode(prompt) if isinstance(prompt, str) else tuple(prompt) for prompt in prompts)

@@ -77,14 +77,14 @@ def dialogue_of(ask: Ask, rooms: Rooms) -> Dialogue:
 def answer_tokens(ask: Ask, rooms: Rooms) -> int:
     """The tokens kept free for the answer: those asked for, or the setting within the window."""
     return ask.sampling.max_tokens or min(
-        rooms.settings.prompt.answer_tokens, rooms.engine.window_tokens // _ANSWER_SHARE
+        rooms.settings.prompt.answer_tokens, rooms.model.engine.window_tokens // _ANSWER_SHARE
     )
 
 
 def _spoken(messages: tuple[Message, ...], tools: tuple[Tool, ...], rooms: Rooms) -> tuple[Message, ...]:
     # Whether tools may be called is not told, so that turns with and without leave share their beginning.
     style = rooms.settings.engine.tool_parser or _DEFAULT_STYLE
-    return spoken(messages, tools, style=style, parts=rooms.renderer.parts)
+    return spoken(messages, tools, style=style, parts=rooms.model.renderer.parts)
 
 
 def recalled(
@@ -94,8 +94,8 @@ def recalled(
 
     allowed: numbers of the chunks that may be shown; None: all.
     """
-    scope = f"{generation.info.id} {rooms.renderer.parts.layout} {ask.group}"
-    before = recall(turn_keys(dialogue, scope), rooms.turns, generation, rooms.prefixes)
+    scope = f"{generation.info.id} {rooms.model.renderer.parts.layout} {ask.group}"
+    before = recall(turn_keys(dialogue, scope), rooms.turns, generation, rooms.model.prefixes)
     shown = {chunk.seq for turn in before.turns for chunk in turn} | (before.prefix.seqs if before.prefix else set())
     if allowed is None or shown <= allowed:
         return before
@@ -124,9 +124,9 @@ def compose(
     """
     application = rooms.applications.look(dialogue.application, ask.group)
     varies = application is Steadiness.VARIES
-    arrays = rooms.passages.tokens(_chunks(before, hits))
-    n_tokens = {seq: rooms.renderer.cost(array) for seq, array in arrays.items()}
-    capacity = rooms.engine.window_tokens - answer_tokens(ask, rooms)
+    arrays = rooms.model.passages.tokens(_chunks(before, hits))
+    n_tokens = {seq: rooms.model.renderer.cost(array) for seq, array in arrays.items()}
+    capacity = rooms.model.engine.window_tokens - answer_tokens(ask, rooms)
     prefix, given, slot, block_size, n_replaced = before.prefix, before.turns, None, 0, 0
     if not given:
         bare = Plan(application=dialogue.application, application_last=varies)
@@ -139,21 +139,21 @@ def compose(
         dialogue,
         prefix=prefix,
         given=given,
-        hits=[rooms.planner.kept(found) for found in hits[len(given) - len(before.turns) :]],
+        hits=[rooms.model.planner.kept(found) for found in hits[len(given) - len(before.turns) :]],
         n_tokens=n_tokens,
         capacity_tokens=capacity,
-        fixed_tokens=rooms.renderer.fixed_tokens,
+        fixed_tokens=rooms.model.renderer.fixed_tokens,
         application_last=varies,
     )
-    prompt = rooms.renderer.render(plan, arrays | rooms.passages.tokens(plan.shared))
+    prompt = rooms.model.renderer.render(plan, arrays | rooms.model.passages.tokens(plan.shared))
     used = prefix if plan.shared else None
-    why_cold = rooms.planner.why_missing(used, salt=salt)
+    why_cold = rooms.model.planner.why_missing(used, salt=salt)
     try:
         remember(before.keys, plan, prefix, len(before.turns), rooms.turns)
     except CorpusError as error:  # a full disk must not cost an answer, only the next turn's reuse
         log.warning("conversation_not_remembered", reason=str(error))
     if slot and len(plan.turns) == 1:
-        rooms.planner.sent(plan, prompt, used, salt=salt, block_size=block_size)
+        rooms.model.planner.sent(plan, prompt, used, salt=salt, block_size=block_size)
     return Composed(
         prompt=prompt,
         slot=slot,
@@ -181,15 +181,15 @@ def _first_turn(
     Raises:
         EngineUnavailable: no engine is ready.
     """
-    shared = rooms.prefixes.of(generation)
-    views = [(slot, view) for slot in rooms.pool.ready() if (view := slot.view())]
+    shared = rooms.model.prefixes.of(generation)
+    views = [(slot, view) for slot in rooms.model.pool.askable() if (view := slot.view())]
     if not views:
         raise EngineUnavailable("The engine went away before it was asked. Try again, and see `rag status`.")
     choices = [
         (
             slot,
             view.block_size,
-            rooms.planner.choose(
+            rooms.model.planner.choose(
                 first,
                 hits,
                 shared,
@@ -202,13 +202,13 @@ def _first_turn(
         )
         for slot, view in views
     ]
-    home = shared.best([hit.chunk for hit in rooms.planner.kept(hits)])
+    home = shared.best([hit.chunk for hit in rooms.model.planner.kept(hits)])
     key = home.version if home else hits[0].chunk.id if hits else ""
     candidates = [
         slot.candidate(n_new=choice.n_new, n_cached=choice.n_cached, work_ms=choice.expected_ms)
         for slot, _, choice in choices
     ]
-    return choices[rooms.pool.choose(key, [slot for slot, _ in views], candidates)]
+    return choices[rooms.model.pool.choose(key, [slot for slot, _ in views], candidates)]
 
 
 def _first_shown(plan: Plan) -> str:
@@ -227,7 +227,7 @@ def compose_plain(ask: Ask, rooms: Rooms) -> Prompt:
         ContextTooLong: the conversation does not fit the window.
     """
     prompt = plain_prompt(ask.messages, ask.tools, rooms)
-    capacity = rooms.engine.window_tokens - answer_tokens(ask, rooms)
+    capacity = rooms.model.engine.window_tokens - answer_tokens(ask, rooms)
     if len(prompt.token_ids) > capacity:
         raise ContextTooLong(
             f"The messages take {len(prompt.token_ids)} tokens of the {capacity} that the model's window leaves "
@@ -239,4 +239,4 @@ def compose_plain(ask: Ask, rooms: Rooms) -> Prompt:
 
 def plain_prompt(messages: tuple[Message, ...], tools: tuple[Tool, ...], rooms: Rooms) -> Prompt:
     """The same of messages and tools, however long it is. Blocks as well."""
-    return rooms.renderer.render_plain(_spoken(messages, tools, rooms))
+    return rooms.model.renderer.render_plain(_spoken(messages, tools, rooms))

@@ -52,7 +52,7 @@ def beginnings(
 
     uses: by version. groups: for which it is looked whether engines hold them.
     """
-    shared = rooms.prefixes.of(generation)
+    shared = rooms.fleet.first.prefixes.of(generation)
     listed = sorted(shared.prefixes, key=lambda prefix: (-_n_answers(prefix, uses), -prefix.n_tokens))[:limit]
     salts = [rooms.salts.salt(scope) for scope in {cache_owner(group, generation, rooms).scope for group in groups}]
     return Beginnings(
@@ -83,7 +83,8 @@ def parts(slot: Slot, *, scopes: Collection[str] | None, collections: Collection
 
 def _beginning(prefix: Prefix, use: PrefixUse | None, salts: Sequence[str], rooms: Rooms) -> Beginning:
     names = list(dict.fromkeys(chunk.document for chunk in prefix.chunks))
-    views = [slot.view() for slot in rooms.pool.slots]
+    model = rooms.fleet.first  # of whose tokens the prefixes are
+    views = [slot.view() if slot in model.pool.slots else None for slot in rooms.fleet.slots]
     return Beginning(
         version=prefix.version,
         n_documents=len(names),
@@ -94,7 +95,7 @@ def _beginning(prefix: Prefix, use: PrefixUse | None, salts: Sequence[str], room
         engines=tuple(
             number
             for number, view in enumerate(views)
-            if view and any(rooms.planner.holds(prefix, view, salt=salt) for salt in salts)
+            if view and any(model.planner.holds(prefix, view, salt=salt) for salt in salts)
         ),
     )
 

@@ -23,5 +23,5 @@ def need_of(ask: Ask, prompt: Prompt, rooms: Rooms) -> Need:
         n_prompt_tokens=sum(each.n_tokens for each in prompt.segments if each.name not in _SHARED),
         n_answers=ask.sampling.n,
         answer_tokens=answer_tokens(ask, rooms),
-        kv_tokens=rooms.pool.kv_tokens,
+        kv_tokens=rooms.fleet.kv_tokens,
     )

@@ -40,7 +40,10 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
     """
     clock = Clock(rooms.settings.server.request_timeout_s)
     sampling = sampling_of(ask, rooms)
-    async with rooms.gate.place(claim_of(ask, rooms), wait_s=clock.left_s()) as place:
+    async with (
+        rooms.gate.place(claim_of(ask, rooms), wait_s=clock.left_s()) as place,
+        rooms.aliases.trial(ask.alias, rooms.model.name) as trial,
+    ):
         clock.lap("queue")
         with _pinned(ask, rooms) as generation:  # one index for the whole request
             salt = cache_salt(ask.group, generation, rooms)
@@ -59,7 +62,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             judge = rooms.abstention.spare(rooms.checking.judge(composed.prompt.shown, generation).citations)
             answering = Answering(readers, judge, rooms.judges)
             async with (
-                rooms.pool.ticket(
+                rooms.model.pool.ticket(
                     composed.prompt,
                     salt,
                     wait_s=clock.wait_s(),
@@ -81,7 +84,8 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
             _count(report, answering.judged_s, ask, rooms)
             if generation:
                 rooms.tally.add(generation.info.id, ask.group, report.reuse)
-            place.answered(clock.between_s("queue", "first_token"), report.usage.completion_tokens // sampling.n)
+            trial.answered(first_s := clock.between_s("queue", "first_token"))
+            place.answered(first_s, report.usage.completion_tokens // sampling.n)
             yield report
 
 
@@ -143,10 +147,11 @@ async def _prompt(
         nothing := await rooms.blocking(rooms.abstention.refusal, question, hits[-1])
     ):
         composed = Composed(
-            prompt=Prompt(token_ids=(), segments=(), shown=(), layout=rooms.renderer.parts.layout), nothing=nothing
+            prompt=Prompt(token_ids=(), segments=(), shown=(), layout=rooms.model.renderer.parts.layout),
+            nothing=nothing,
         )
         return composed, await _found(ask, question, hits[-1], composed, generation, rooms)
-    await rooms.pool.some_ready(clock.wait_s())
+    await rooms.model.pool.some_ready(clock.wait_s())
     composed = await rooms.blocking(compose, ask, dialogue, before, hits, allowed, salt, generation, rooms)
     if ask.answer == "quotes":
         composed = await rooms.blocking(with_offer, composed, question, hits[-1], rooms)
@@ -184,7 +189,7 @@ async def _deltas(
 ) -> AsyncGenerator[Delta, None]:
     """The engine's answer, within the request's deadline."""
     n_prompt = len(ticket.prompt.token_ids)
-    async with aclosing(rooms.pool.stream(ticket, sampling, request_id=ask.request_id)) as stream:
+    async with aclosing(rooms.model.pool.stream(ticket, sampling, request_id=ask.request_id)) as stream:
         while True:
             try:
                 async with asyncio.timeout(clock.left_s()):

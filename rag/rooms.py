@@ -11,14 +11,16 @@ from typing import ParamSpec, TypeVar
 
 from rag.abstain import Abstention
 from rag.admission import Gate
+from rag.aliases import Aliases
 from rag.applications import Applications
 from rag.auth import Salts, Signer
 from rag.checking import Checking
 from rag.embed import Batcher, Encoder
 from rag.embed.borrowed import BorrowedEncoder
 from rag.embed.load import load_encoder
-from rag.engine import EngineInfo, EnginePool, LocalEngine, check_devices, is_cpu_build, local_slot, running_slots
+from rag.engine import EnginePool, LocalEngine, check_devices, is_cpu_build, local_slot, running_slots
 from rag.errors import NotFound
+from rag.fleet import Fleet
 from rag.groups import Groups
 from rag.indexing import Indexer, Indexing
 from rag.library import Library
@@ -26,15 +28,13 @@ from rag.models import chat_model_source
 from rag.notes import Notes
 from rag.passages import Passages
 from rag.pdf import PageRenderer
-from rag.plan import Limits, Owner
-from rag.planner import Planner
+from rag.plan import Owner
 from rag.prefixes import Prefixes
-from rag.render import Renderer
-from rag.renderer import default_sampling, make_renderer
 from rag.retrieve import Reranker, Retriever
+from rag.served import Served
 from rag.settings import RetrieveSettings, Settings
 from rag.sharing import Follower, Outcome, open_sharing
-from rag.store import CollectionInfo, Exchange, Generation, ResponseStore, Shelf, Store, TokenStore, TurnStore
+from rag.store import CollectionInfo, Exchange, Generation, ResponseStore, Shelf, Store, TurnStore
 from rag.tally import Tally
 from rag.telemetry import Metrics
 from rag.types import CollectionId
@@ -62,17 +62,14 @@ class Rooms:
     retriever: Retriever
     abstention: Abstention
     checking: Checking
-    renderer: Renderer
-    passages: Passages
-    prefixes: Prefixes
-    planner: Planner
     turns: TurnStore
     responses: ResponseStore
     applications: Applications
     groups: Groups
     tally: Tally
-    pool: EnginePool
-    engine: EngineInfo
+    model: Served  # the one that a request asks; elsewhere, one of them
+    fleet: Fleet
+    aliases: Aliases
     gate: Gate
     salts: Salts
     signer: Signer
@@ -113,30 +110,23 @@ async def open_rooms(
         executor = stack.enter_context(ThreadPoolExecutor(_THREADS, thread_name_prefix="rooms"))
         judges = stack.enter_context(ThreadPoolExecutor(_JUDGES, thread_name_prefix="judge"))
         engines = await asyncio.to_thread(make_pool, settings) if pool is None else pool
-        stack.push_async_callback(engines.close)
+        fleet = Fleet(settings, engines)
+        stack.push_async_callback(fleet.close)
         if encoder is None:
             encoder = await asyncio.to_thread(make_encoder, settings, n_threads=_encoder_threads(engines))
         batcher = Batcher(encoder, max_queue=settings.embedding.max_queue)
         stack.push_async_callback(batcher.close)
-        engine = await engines.start()
+        await fleet.start()
         metrics = Metrics()
         indexing = Indexing(library, indexer, BorrowedEncoder(batcher, asyncio.get_running_loop()), metrics)
         stack.push_async_callback(indexing.close)
         indexing.start()
-        # A remote engine says itself which model it serves; its weights may have another path there than here.
-        source = engine.source if settings.engine.urls else settings.engine.model
-        renderer = await asyncio.to_thread(make_renderer, source, settings.data_dir, settings.prompt)
-        engines.learn(renderer.tokenizer.backend, await asyncio.to_thread(default_sampling, source, settings.data_dir))
-        passages = Passages(renderer, TokenStore(settings.data_dir, renderer.tokenizer.fingerprint))
-        stack.callback(passages.close)
-        prefixes = Prefixes(passages, settings.data_dir, prefix_limits(settings, engine))
-        stack.callback(prefixes.close)
         turns = TurnStore(settings.data_dir)
         stack.callback(turns.close)
         kept = settings.responses
         responses = ResponseStore(settings.data_dir, keep_days=kept.keep_days, capacity=kept.max_stored)
         stack.callback(responses.close)
-        follower = make_follower(settings, library, prefixes, metrics)
+        follower = make_follower(settings, library, fleet, metrics)
         if follower:
             stack.callback(follower.close)
             follower.start()
@@ -159,22 +149,14 @@ async def open_rooms(
                 min_evidence=settings.answers.min_evidence,
                 embedding=encoder.info.model,
             ),
-            renderer=renderer,
-            passages=passages,
-            prefixes=prefixes,
-            planner=Planner(
-                renderer,
-                keep_ratio=settings.retrieve.keep_ratio,
-                near_tie=settings.prompt.near_tie,
-                is_warmed=settings.cache.warm,
-            ),
             turns=turns,
             responses=responses,
             applications=Applications(),
             groups=Groups(),
             tally=Tally(clock),
-            pool=engines,
-            engine=engine,
+            model=fleet.models[0],
+            fleet=fleet,
+            aliases=Aliases(settings.models.aliases, metrics),
             gate=Gate(
                 max_concurrent=settings.server.max_concurrent,
                 max_queue=settings.server.max_queue,
@@ -191,7 +173,7 @@ async def open_rooms(
         )
 
 
-def make_follower(settings: Settings, library: Library, prefixes: Prefixes, metrics: Metrics) -> Follower | None:
+def make_follower(settings: Settings, library: Library, fleet: Fleet, metrics: Metrics) -> Follower | None:
     """What keeps the collections and shared storage the same, if the settings name one."""
 
     def delete(collection_id: CollectionId) -> None:
@@ -199,9 +181,10 @@ def make_follower(settings: Settings, library: Library, prefixes: Prefixes, metr
         library.shelf.drop_store(collection_id)
 
     def pulled(outcome: Outcome) -> None:
-        prefixes.forget(outcome.id)
         with library.store.pin(outcome.id) as generation:
-            prefixes.prepare(generation)
+            for model in fleet.models:
+                model.prefixes.forget(outcome.id)
+                model.prefixes.prepare(generation)
 
     sharing = open_sharing(settings.storage, Exchange(settings.data_dir), delete)
     if sharing is None:
@@ -246,17 +229,6 @@ def make_pool(settings: Settings) -> EnginePool:
     return EnginePool([local_slot(local) for local in locals_], engine)
 
 
-def prefix_limits(settings: Settings, engine: EngineInfo | None) -> Limits:
-    """How long prefixes may be for an engine; None: one that is not known, whose window is the setting's."""
-    window = engine.window_tokens if engine else settings.engine.max_model_len
-    whole, core = settings.prompt.shared_prefix_tokens, settings.prompt.topic_tokens
-    return Limits(
-        whole_tokens=whole if window is None else min(whole, window // 2),
-        core_tokens=core if window is None else min(core, window // 4),
-        held_tokens=round(settings.cache.prefix_share * (engine.kv_tokens or 0)) if engine else 0,
-    )
-
-
 def cache_owner(group: str, generation: Generation | None, rooms: Rooms) -> Owner:
     """Who shares what a group's prompts leave in the cache: the group, or all readers of the collection."""
     collection = generation.info.id if generation else ""
@@ -272,9 +244,10 @@ def cache_salt(group: str, generation: Generation | None, rooms: Rooms) -> str:
 def collection_facts(rooms: Rooms, collections: Iterable[CollectionInfo]) -> list[dict[str, object]]:
     """What there is to say of each of these collections. Blocks."""
     facts: list[dict[str, object]] = []
+    model = rooms.fleet.first
     for info in collections:
         with suppress(NotFound), rooms.store.pin(info.id) as generation:  # deleted since it was listed
-            described = describe_collection(generation, rooms.passages, rooms.prefixes)
+            described = describe_collection(generation, model.passages, model.prefixes)
             facts.append(described | {"reuse": rooms.tally.facts(info.id)})
     return facts
 

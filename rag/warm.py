@@ -11,6 +11,7 @@ from rag.engine import Slot
 from rag.errors import CorpusError, NotFound, RagError
 from rag.plan import EngineView, Owner, Prefix, PrefixSet, homes, n_homes
 from rag.rooms import Rooms, cache_owner
+from rag.served import Served
 from rag.store import Generation
 from rag.types import CollectionId, Prompt, Sampling, Segment, Tokens
 
@@ -37,6 +38,7 @@ class Warmed:
 class _Task:
     """One prefix that an engine should hold and does not."""
 
+    model: Served
     slot: Slot
     block_size: int
     prefix: Prefix
@@ -75,12 +77,14 @@ class Warmer:
         Raises:
             EngineUnavailable: it went away.
         """
-        rooms = self._rooms
+        rooms, model = self._rooms, self._rooms.fleet.model_of(slot)
+        if model is None:
+            return
         infos = await rooms.blocking(rooms.store.collections)
         for info in sorted(infos, key=lambda info: rooms.tally.n_answers(info.id), reverse=True):
             with suppress(CorpusError, NotFound), rooms.store.pin(info.id) as generation:  # deleted since, or damaged
-                names = [each.name for each in rooms.pool.slots if each.is_ready or each is slot]
-                for task in await rooms.blocking(list, self._tasks(generation, [slot], names, waits=False)):
+                names = [each.name for each in model.pool.slots if each.is_ready or each is slot]
+                for task in await rooms.blocking(list, self._tasks(generation, model, [slot], names, waits=False)):
                     await self._compute(task, waits=False)
 
     async def warm(self, collection: str, *, waits: bool = False) -> Warmed:
@@ -93,26 +97,28 @@ class Warmer:
             EngineUnavailable: an engine went away.
         """
         rooms = self._rooms
-        computed = 0
+        n_prefixes = computed = 0
         with rooms.store.pin(collection) as generation:
-            slots = rooms.pool.ready()
-            names = [slot.name for slot in slots]
-            tasks = await rooms.blocking(list, self._tasks(generation, slots, names, waits=waits))
-            for task in tasks:
-                computed += await self._compute(task, waits=waits)
-        warmed = Warmed(collection=generation.info.name, prefixes=len(tasks), computed_tokens=computed)
-        if tasks:
+            for model in rooms.fleet.models:
+                slots = model.pool.ready()
+                names = [slot.name for slot in slots]
+                tasks = await rooms.blocking(list, self._tasks(generation, model, slots, names, waits=waits))
+                n_prefixes += len(tasks)
+                for task in tasks:
+                    computed += await self._compute(task, waits=waits)
+        warmed = Warmed(collection=generation.info.name, prefixes=n_prefixes, computed_tokens=computed)
+        if n_prefixes:
             log.info("warmed", **asdict(warmed))
         return warmed
 
     def _tasks(
-        self, generation: Generation, slots: Sequence[Slot], names: Sequence[str], *, waits: bool
+        self, generation: Generation, model: Served, slots: Sequence[Slot], names: Sequence[str], *, waits: bool
     ) -> Iterator[_Task]:
-        """What `slots` should compute, most wanted first. names: of engines that are homes. Blocks."""
+        """What `slots` of a model should compute, most wanted first. names: of engines that are homes. Blocks."""
         rooms = self._rooms
-        shared = rooms.prefixes.of(generation)
+        shared = model.prefixes.of(generation)
         groups = rooms.groups.seen(generation.info.id, generation.info.group)
-        wanted = [(number, self._homes(shared, number, names)) for number in shared.demand.ranked()]
+        wanted = [(number, _homes(model, shared, number, names)) for number in shared.demand.ranked()]
         for group in groups:
             owner = cache_owner(group, generation, rooms)
             salt = rooms.salts.salt(owner.scope)
@@ -126,17 +132,13 @@ class Warmer:
                     budget -= prefix.n_tokens
                     if budget < 0:
                         break
-                    if rooms.planner.holds(prefix, view, salt=salt):
+                    if model.planner.holds(prefix, view, salt=salt):
                         continue
                     if waits and not self._is_worth(slot, view, salt, prefix, shared.demand.n_asked(number)):
                         continue
-                    yield _Task(slot=slot, block_size=view.block_size, prefix=prefix, salt=salt, owner=owner)
-
-    def _homes(self, shared: PrefixSet, number: int, names: Sequence[str]) -> set[str]:
-        """The engines that should hold a prefix."""
-        share = self._rooms.prefixes.share(shared, number)
-        order = homes(shared.prefixes[number].version, names)
-        return {names[index] for index in order[: n_homes(share, len(names))]}
+                    yield _Task(
+                        model=model, slot=slot, block_size=view.block_size, prefix=prefix, salt=salt, owner=owner
+                    )
 
     def _budget(self, slot: Slot) -> float:
         share = self._rooms.settings.cache.prefix_share
@@ -156,9 +158,9 @@ class Warmer:
 
     async def _compute(self, task: _Task, *, waits: bool) -> int:
         """The tokens computed: a prefix, in steps short enough for a request to come between."""
-        rooms, block_size = self._rooms, task.block_size
-        whole = await rooms.blocking(self._token_ids, task.prefix)
-        rooms.planner.computes(task.prefix, whole, salt=task.salt, block_size=block_size)
+        rooms, pool, block_size = self._rooms, task.model.pool, task.block_size
+        whole = await rooms.blocking(_token_ids, task.model, task.prefix)
+        task.model.planner.computes(task.prefix, whole, salt=task.salt, block_size=block_size)
         step = max(round(_STEP_MS / task.slot.pace.new_ms) // block_size, 1) * block_size
         computed = 0
         for end in [*range(step, len(whole), step), len(whole)]:
@@ -166,32 +168,40 @@ class Warmer:
                 await _until_idle(task.slot)
             segment = Segment(name="shared_prefix", n_tokens=end)
             prompt = Prompt(token_ids=whole[:end], segments=(segment,), shown=(), layout="")
-            async with rooms.pool.ticket(
+            async with pool.ticket(
                 prompt, task.salt, wait_s=0.0, slot=task.slot, is_fixed=True, owner=task.owner
             ) as ticket:
-                async for delta in rooms.pool.stream(ticket, Sampling(max_tokens=1), request_id="warm"):
+                async for delta in pool.stream(ticket, Sampling(max_tokens=1), request_id="warm"):
                     if delta.usage:
                         computed += end - (delta.usage.cached_tokens or 0)
         return computed
-
-    def _token_ids(self, prefix: Prefix) -> Tokens:
-        return self._rooms.renderer.opening(prefix.chunks, self._rooms.passages.tokens(prefix.chunks))
 
 
 @asynccontextmanager
 async def warming(rooms: Rooms) -> AsyncIterator[Warmer]:
     """A warmer; it works by itself if the setting cache.warm says so."""
     warmer = Warmer(rooms)
-    rooms.pool.warmer = warmer.prepare if rooms.settings.cache.warm else None
+    rooms.fleet.warmer = warmer.prepare if rooms.settings.cache.warm else None
     task = asyncio.create_task(warmer.run()) if rooms.settings.cache.warm else None
     try:
         yield warmer
     finally:
-        rooms.pool.warmer = None
+        rooms.fleet.warmer = None
         if task:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+def _homes(model: Served, shared: PrefixSet, number: int, names: Sequence[str]) -> set[str]:
+    """The engines that should hold a prefix."""
+    share = model.prefixes.share(shared, number)
+    order = homes(shared.prefixes[number].version, names)
+    return {names[index] for index in order[: n_homes(share, len(names))]}
+
+
+def _token_ids(model: Served, prefix: Prefix) -> Tokens:
+    return model.renderer.opening(prefix.chunks, model.passages.tokens(prefix.chunks))
 
 
 async def _until_idle(slot: Slot) -> None:

@@ -22,6 +22,8 @@ PROMPT = {
     "rag.passages",
     "rag.prefixes",
     "rag.planner",
+    "rag.fleet",
+    "rag.served",
 }
 PATH = {
     "rag.abstain",
@@ -68,11 +70,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.passages": BASE | {"rag.render", "rag.store"},
     "rag.prefixes": BASE | {"rag.plan", "rag.passages", "rag.store"},
     "rag.planner": BASE | {"rag.plan", "rag.render"},
+    "rag.served": LEAVES
+    | {"rag.engine", "rag.passages", "rag.plan", "rag.planner", "rag.prefixes"}
+    | {"rag.render", "rag.renderer", "rag.store"},
+    "rag.fleet": LEAVES | {"rag.engine", "rag.models", "rag.served"},
     "rag.recall": BASE | {"rag.plan", "rag.prefixes", "rag.store"},
     "rag.applications": set(),
+    "rag.aliases": LEAVES,
     "rag.groups": BASE,
     "rag.tally": BASE | {"rag.ask"},
-    "rag.warm": BASE | {"rag.engine", "rag.plan", "rag.rooms", "rag.store"},
+    "rag.warm": BASE | {"rag.engine", "rag.served", "rag.plan", "rag.rooms", "rag.store"},
     "rag.holdings": BASE | {"rag.engine", "rag.plan", "rag.rooms", "rag.store", "rag.tally"},
     "rag.engine": LEAVES | {"rag.plan", "rag.processor"},
     "rag.cite": BASE | {"rag.scripts"},
@@ -92,7 +99,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag.rooms": LEAVES
     | DATA
     | PROMPT
-    | {"rag.abstain", "rag.applications", "rag.admission", "rag.auth", "rag.groups", "rag.tally"}
+    | {"rag.abstain", "rag.aliases", "rag.applications", "rag.admission", "rag.auth", "rag.groups", "rag.tally"}
     | {"rag.checking", "rag.indexing", "rag.library", "rag.notes", "rag.pdf", "rag.sharing"},
     "rag.compose": BASE
     | PROMPT

@@ -12,7 +12,7 @@ from rag.api import sse
 from rag.api.access import CallerDep, CollectionHeader, find_collection, requires
 from rag.api.body import JsonRoute
 from rag.api.chat_wire import ChatWire
-from rag.api.names import chat_model
+from rag.api.names import chat_model, rooms_of_model
 from rag.api.schemas.chat import ChatRequest
 from rag.api.schemas.messages import read_messages
 from rag.api.sources.making import links_of
@@ -35,6 +35,7 @@ async def chat_completions(
     x_rag_collection: CollectionHeader = None,
 ) -> Response:
     """An answer from the collection's documents, whole or as a stream."""
+    rooms = rooms_of_model(body.model, _opening(body), rooms, request.scope)
     ask = await _ask(body, caller, rooms, request_id=request.scope["request_id"], header=x_rag_collection)
     wire = ChatWire(
         id=f"chatcmpl-{secrets.token_hex(12)}",
@@ -44,7 +45,7 @@ async def chat_completions(
         context="context" in body.rag.include,
         logprobs=bool(body.logprobs),
         include_usage=bool(body.stream_options and body.stream_options.include_usage),
-        tokenizer=rooms.renderer.tokenizer,
+        tokenizer=rooms.model.renderer.tokenizer,
         n=ask.sampling.n,
         metadata=body.metadata,
         service_tier=body.service_tier,
@@ -59,7 +60,7 @@ async def chat_completions(
 
 async def _ask(body: ChatRequest, caller: Caller, rooms: Rooms, *, request_id: str, header: str | None) -> Ask:
     model = chat_model(body.model, rooms)
-    body.check(rooms.renderer.tokenizer.n_vocabulary)
+    body.check(rooms.model.renderer.tokenizer.n_vocabulary)
     tools, tool_choice = body.tools_and_choice()
     collection = None
     if model.documents and body.rag.mode == "auto":
@@ -83,10 +84,15 @@ async def _ask(body: ChatRequest, caller: Caller, rooms: Rooms, *, request_id: s
         filter=body.rag.document_filter(),
         answer=body.rag.answer,
         sampling=sampling,
+        alias=model.alias,
         is_cut=rooms.settings.server.history_overflow == "truncate",
         tools=tools,
         tool_choice=tool_choice,
     )
+
+
+def _opening(body: ChatRequest) -> str:
+    return str(next((message.content for message in body.messages if message.role == "user"), ""))
 
 
 async def _whole(events: AsyncGenerator[Event, None], wire: ChatWire) -> Json:

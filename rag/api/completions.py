@@ -12,7 +12,7 @@ from rag.api import sse
 from rag.api.access import CallerDep, requires
 from rag.api.body import JsonRoute
 from rag.api.completion_wire import CompletionWire
-from rag.api.names import chat_model
+from rag.api.names import rooms_of_model
 from rag.api.schemas.completion import CompletionRequest
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
@@ -29,8 +29,8 @@ Pieces = AsyncGenerator[tuple[int, Delta], None]
 @router.post("/completions")
 async def completions(body: CompletionRequest, request: Request, rooms: RoomsDep, caller: CallerDep) -> Response:
     """The model's own continuation of each prompt, whole or as a stream."""
-    chat_model(body.model, rooms)
-    tokenizer = rooms.renderer.tokenizer
+    rooms = rooms_of_model(body.model, str(body.prompt), rooms, request.scope)
+    tokenizer = rooms.model.renderer.tokenizer
     body.check(tokenizer.n_vocabulary)
     prompts = await rooms.blocking(encode_prompts, body.prompts(), rooms)
     ask = CompletionAsk(

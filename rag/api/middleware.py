@@ -76,6 +76,7 @@ class Frame:
         secure = _SECURE | _DOCS if scope["path"] == "/docs" else _SECURE
         answer = _Answer(send, _request_id(Headers(scope=scope)), secure)
         scope["request_id"] = answer.request_id
+        scope["asked"] = []  # pools of engines that owe it an answer: rag/api/names.py
         limit = _limit(scope, self._state.settings.server)
         try:
             limit.check(int(Headers(scope=scope).get("content-length", "0") or 0))
@@ -96,6 +97,8 @@ class Frame:
             )
             await answer.fail(JSONResponse(internal_error(), 500), scope, receive)
         finally:
+            for pool in scope["asked"]:
+                pool.n_asking -= 1
             self._count(scope, answer.status)
         return answer
 

@@ -1,8 +1,10 @@
 """Which names of models the service answers to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rag.errors import NotFound
+from starlette.types import Scope
+
+from rag.errors import EngineUnavailable, NotFound
 from rag.rooms import Rooms
 
 PLAIN = ":plain"  # suffix of a chat model's name: the bare model, no documents
@@ -14,6 +16,7 @@ class ChatModel:
 
     name: str
     documents: bool
+    alias: str | None  # by which it was named; None: by its own name
 
 
 def chat_model(name: str, rooms: Rooms) -> ChatModel:
@@ -32,7 +35,31 @@ def chat_model(name: str, rooms: Rooms) -> ChatModel:
         )
     if bare not in _chat_names(rooms):
         raise unknown_model(name)
-    return ChatModel(name, documents=bare == name)
+    return ChatModel(name, documents=bare == name, alias=None if rooms.fleet.find(bare) else bare)
+
+
+def rooms_of_model(name: str, opening: str, rooms: Rooms, scope: Scope) -> Rooms:
+    """The rooms of the chat model that a request's `model` stands for, which stays until the request is answered.
+
+    opening: what the conversation began with: an alias of several models stands for one of them all through it.
+
+    Raises:
+        NotFound: nothing here has this name.
+        EngineUnavailable: all its engines are drained.
+    """
+    bare = name.removesuffix(PLAIN)
+    talk = f"{scope['caller'].group}\n{scope['caller'].key_id}\n{opening}"
+    model = rooms.fleet.find(bare) or rooms.fleet.find(rooms.aliases.pick(bare, talk, _asked_first(rooms)) or "")
+    if model is None:
+        chat_model(name, rooms)  # says why
+        raise unknown_model(name)
+    if model.pool.is_leaving:
+        raise EngineUnavailable(
+            f"All engines of the model {model.name!r} are drained. Ask for another model: GET /v1/models lists them."
+        )
+    model.pool.n_asking += 1
+    scope["asked"].append(model.pool)
+    return replace(rooms, model=model)
 
 
 def check_embedding_model(name: str, rooms: Rooms) -> None:
@@ -70,10 +97,17 @@ def unknown_model(name: str) -> NotFound:
 
 
 def _chat_names(rooms: Rooms) -> tuple[str, ...]:
-    served = rooms.engine.model
-    return (served, *(alias for alias, model in rooms.settings.models.aliases.items() if model == served))
+    served = [model.name for model in rooms.fleet.models]
+    return tuple(dict.fromkeys([*served, *rooms.aliases.names_of(served)]))
+
+
+def _asked_first(rooms: Rooms) -> list[str]:
+    """The models that an alias may stand for now: ready ones; without one, those that may get ready."""
+    models = rooms.fleet.models
+    ready = [model.name for model in models if model.pool.ready()]
+    return ready or [model.name for model in models if not model.pool.is_leaving] or [model.name for model in models]
 
 
 def _embedding_names(rooms: Rooms) -> tuple[str, ...]:
     served = rooms.batcher.encoder.info.model
-    return (served, *(alias for alias, model in rooms.settings.models.aliases.items() if model == served))
+    return (served, *rooms.aliases.names_of([served]))

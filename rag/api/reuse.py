@@ -56,7 +56,7 @@ async def reuse(
         "since": rooms.tally.since,
         "now": rooms.library.now(),
         "collections": [await _collection(info, sight, rooms, opens=opens) for info in infos],
-        "engines": [_engine(number, slot, infos, sight) for number, slot in enumerate(rooms.pool.slots)],
+        "engines": [_engine(number, slot, infos, sight) for number, slot in enumerate(rooms.fleet.slots)],
     }
 
 

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 
-from rag.engine import Reuse, Slot, State
+from rag.engine import Reuse, Slot
 from rag.errors import CorpusError
 from rag.rooms import Rooms
 from rag.store import CollectionInfo
@@ -15,7 +15,9 @@ async def gauge(rooms: Rooms) -> None:
     metrics = rooms.metrics
     infos = await rooms.blocking(_infos, rooms)
     disk = await rooms.blocking(shutil.disk_usage, rooms.settings.data_dir)
-    for slot in rooms.pool.slots:
+    for metric in metrics.of_engines:
+        metric.clear()  # of what was removed
+    for slot in rooms.fleet.slots:
         _engine(slot, metrics)
     _collections(infos, metrics)
     metrics.predicted_wait.set(rooms.gate.predicted_wait_s())
@@ -34,7 +36,7 @@ def _infos(rooms: Rooms) -> Sequence[CollectionInfo]:
 
 def _engine(slot: Slot, metrics: Metrics) -> None:
     url = slot.engine.url
-    metrics.engine_up.labels(url).set(slot.is_ready or slot.state is State.DRAINING)
+    metrics.engine_up.labels(url).set(slot.is_ready or slot.is_leaving)
     metrics.engine_restarts.labels(url).set(slot.local.restarts if slot.local else 0)
     metrics.reuse_proven.labels(url).set(slot.reuse is Reuse.ON)
     metrics.mirror_live.labels(url).set(slot.held.is_live)

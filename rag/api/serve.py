@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from rag.api.app import create_app
+from rag.api.reloading import reload
 from rag.api.state import State
+from rag.api.tls import Certificate, certificate_of
 from rag.embed import Encoder
 from rag.engine import EnginePool
 from rag.errors import ConfigError
@@ -23,44 +26,72 @@ from rag.rooms import Rooms, open_rooms
 from rag.settings import ServerSettings, Settings
 from rag.warm import warming
 
-_DRAIN_S = 10
-
 log = structlog.get_logger()
 
 
 def serve(
-    settings: Settings, indexer: Indexer, *, pool: EnginePool | None = None, encoder: Encoder | None = None
+    settings: Settings,
+    indexer: Indexer,
+    *,
+    pool: EnginePool | None = None,
+    encoder: Encoder | None = None,
+    read: Callable[[], Settings] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then stop in order.
+    """Serve until SIGINT or SIGTERM, then stop in order: no new connections, `server.drain_s` for requests under way.
 
-    indexer, pool, encoder: as of `open_rooms`.
+    indexer, pool, encoder: as of `open_rooms`. read: the settings once more, at a SIGHUP: see `reload`.
 
     Raises:
-        RagError: the port is taken, the address is open to others, or a room does not open.
+        RagError: the port is taken, the address is open to others, the certificate is none, or a room does not open.
     """
-    state = State(settings)
+    state, certificate = State(settings), certificate_of(settings.server)
     # Our log has what an access log would; uvicorn's own lines would be a second format.
     config = uvicorn.Config(
-        create_app(state), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_DRAIN_S
+        create_app(state),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=settings.server.drain_s,
     )
+    config.load()
+    config.ssl = certificate.context if certificate else None
     with closing(state.keys):
         _check_keys(state)
         with _listen(settings.server) as listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             opened = open_rooms(settings, indexer, pool=pool, encoder=encoder)
-            runner.run(_run(state, _Server(config), listener, opened))
+            runner.run(_run(state, _Server(config), listener, opened, certificate, read))
 
 
 async def _run(
-    state: State, server: "_Server", listener: socket.socket, opened: AbstractAsyncContextManager[Rooms]
+    state: State,
+    server: "_Server",
+    listener: socket.socket,
+    opened: AbstractAsyncContextManager[Rooms],
+    certificate: Certificate | None,
+    read: Callable[[], Settings] | None,
 ) -> None:
     host, port = listener.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if certificate else "http"
+    url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     with _announced(state, url):
         requests = asyncio.create_task(server.serve([listener]), name="requests")
         opening = asyncio.create_task(_open_until(state, requests, url, opened), name="rooms")
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sign, _stop, server, opening, state)
+        beside = {asyncio.create_task(certificate.keep_new())} if certificate else set()
+
+        def hang_up() -> None:
+            if read:
+                task = asyncio.create_task(reload(read, state, certificate))
+                beside.add(task)
+                task.add_done_callback(beside.discard)
+
+        # Of a terminal that is closed it means the end, of everybody else that the configuration has changed.
+        if sys.stdin and sys.stdin.isatty():
+            loop.add_signal_handler(signal.SIGHUP, _stop, server, opening, state)
+        else:
+            loop.add_signal_handler(signal.SIGHUP, hang_up)
         try:
             await opening
         except asyncio.CancelledError:
@@ -68,6 +99,8 @@ async def _run(
         finally:
             server.should_exit = True
             await requests
+            for task in beside:
+                task.cancel()
             await state.limiter.close()
 
 
@@ -83,7 +116,7 @@ async def _open_until(
     """Keep the rooms open for as long as requests are served."""
     async with opened as rooms, warming(rooms) as warmer:
         state.rooms, state.warmer = rooms, warmer
-        log.info("ready", url=url, model=rooms.engine.model, docs=f"{url}/docs")
+        log.info("ready", url=url, model=rooms.model.name, docs=f"{url}/docs")
         await asyncio.wait([requests])
         log.info("stopping")
         state.rooms = state.warmer = None
@@ -116,11 +149,19 @@ def _announced(state: State, url: str) -> Iterator[None]:
             "Stop it (`rag status` names its process), or name another --data-dir."
         ) from None
     with lock:
-        _write_secret(note, json.dumps({"url": url, "pid": os.getpid(), "token": state.local_token}))
+        _write_secret(
+            note,
+            json.dumps({"url": url, "pid": os.getpid(), "token": state.local_token, **_own(state.settings.server)}),
+        )
         try:
             yield
         finally:
             note.unlink(missing_ok=True)
+
+
+def _own(server: ServerSettings) -> dict[str, str]:
+    """The certificate by which commands on this machine know the service: its names are for other machines."""
+    return {"certificate": str(server.tls_certificate.resolve())} if server.tls_certificate else {}
 
 
 def _write_secret(file: Path, text: str) -> None:

@@ -6,7 +6,21 @@ import typer
 from typer.completion import completion_init  # type: ignore[attr-defined]  # it is documented, and not listed
 
 from rag import __version__
-from rag.cli import ask, bench, collections, completion, config, doctor, ingest, keys, search, serve, status, warm
+from rag.cli import (
+    ask,
+    bench,
+    collections,
+    completion,
+    config,
+    doctor,
+    engines,
+    ingest,
+    keys,
+    search,
+    serve,
+    status,
+    warm,
+)
 from rag.cli import eval as evaluation
 from rag.cli.chat import chat
 from rag.cli.top import top
@@ -68,6 +82,11 @@ app.command(
     ),
 )(serve.serve)
 app.command("warm", epilog=_example("rag warm", "rag warm -c support"))(warm.warm)
+app.add_typer(
+    engines.app,
+    name="engines",
+    epilog=_example("rag engines", "rag engines add http://gpu-2:8000", "rag engines drain http://gpu-1:8000"),
+)
 app.add_typer(collections.app, name="collections", epilog=_example("rag collections", "rag collections show default"))
 app.add_typer(
     keys.app, name="keys", epilog=_example("rag keys create --name 'support bot' --group support", "rag keys list")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rag.cli.running import DEFAULT_URL, Target, is_local
+from rag.cli.running import DEFAULT_URL, Target
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
@@ -24,19 +24,20 @@ def connected(service: Target, timeout_s: float) -> "Iterator[OpenAI]":
     import httpx2
     import openai
 
-    from rag.errors import ConfigError, EngineError, EngineUnavailable
+    from rag.cli.trust import http_client, unreachable
+    from rag.errors import ConfigError, EngineError
 
     url = service.url
     timeout = httpx2.Timeout(timeout_s, connect=_CONNECT_S)
     try:
-        with httpx2.Client(trust_env=not is_local(url), timeout=timeout) as connection:
+        with http_client(service, timeout) as connection:
             # Never without a key: the client would take OPENAI_API_KEY from the environment, which is not for us.
             yield openai.OpenAI(base_url=f"{url}/v1", api_key=service.token, http_client=connection, timeout=timeout)
     except httpx2.InvalidURL as error:
         raise ConfigError(f"The URL {url!r} is none: {error}. Name one such as {DEFAULT_URL}.") from None
     except (openai.APIConnectionError, httpx2.TransportError) as error:
-        cure = "Start one with `rag serve`, or name another with --url."
-        raise EngineUnavailable(f"No service answers at {url!r} ({error.__cause__ or error}). {cure}") from None
+        cause = error.__cause__
+        raise unreachable(url, cause if isinstance(cause, Exception) else error) from None
     except openai.APIStatusError as error:
         raise _refusal(error, url) from None
     except (openai.APIError, IndexError, ValueError) as error:

@@ -23,6 +23,7 @@ class Running:
     url: str
     pid: int
     token: str = field(repr=False)  # opens the service to whoever may read its file
+    certificate: Path | None = None  # its own, if it speaks https
 
 
 def running(data_dir: Path) -> Running | None:
@@ -36,7 +37,9 @@ def running(data_dir: Path) -> Running | None:
     file = data_dir / "run" / "service.json"
     try:
         note = json.loads(file.read_text("utf-8"))
-        found = Running(url=str(note["url"]), pid=int(note["pid"]), token=str(note.get("token", _NO_KEY)))
+        certificate = Path(note["certificate"]) if "certificate" in note else None
+        token = str(note.get("token", _NO_KEY))
+        found = Running(url=str(note["url"]), pid=int(note["pid"]), token=token, certificate=certificate)
         started = psutil.Process(found.pid).create_time()
         return found if started <= file.stat().st_mtime + _CLOCKS_S else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
@@ -49,6 +52,8 @@ class Target:
 
     url: str
     token: str = field(repr=False)
+    certificate: Path | None = None  # of the local service
+    ca_file: Path | None = None  # of others: the setting
 
 
 def target(settings: "Settings", *, url: str | None, api_key: str | None) -> Target:
@@ -60,8 +65,13 @@ def target(settings: "Settings", *, url: str | None, api_key: str | None) -> Tar
     found = running(settings.data_dir)
     where = (url or (found.url if found else DEFAULT_URL)).rstrip("/").removesuffix("/v1")
     configured = settings.api_key.get_secret_value() if settings.api_key else ""
-    local = found.token if found and found.url == where else ""
-    return Target(url=where, token=api_key or local or configured or _NO_KEY)
+    local = found if found and found.url == where else None
+    return Target(
+        url=where,
+        token=api_key or (local.token if local else "") or configured or _NO_KEY,
+        certificate=local.certificate if local else None,
+        ca_file=settings.ca_file,
+    )
 
 
 # Any: JSON of the service, whose fields are handed on as they are.
@@ -69,8 +79,10 @@ def ready_facts(service: Running) -> dict[str, Any] | None:
     """What `GET /ready` answers, ready or not; None if nothing of ours answers."""
     import httpx2
 
+    from rag.cli.trust import http_client
+
     try:
-        with httpx2.Client(trust_env=not is_local(service.url), timeout=_TIMEOUT_S) as client:
+        with http_client(service, _TIMEOUT_S) as client:
             headers = {"authorization": f"Bearer {service.token}"}
             facts = client.get(f"{service.url.rstrip('/')}/ready", headers=headers).json()
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):

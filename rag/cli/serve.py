@@ -1,12 +1,15 @@
 """`rag serve`: the service."""
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rag.cli.options import AsJson, Config, DataDir, load_settings
 from rag.cli.output import say_json
+
+if TYPE_CHECKING:
+    from rag.settings import Settings
 
 
 def serve(
@@ -36,15 +39,17 @@ def serve(
 ) -> None:
     """Serve the OpenAI API over all collections.
 
-    Starts vLLM, unless --engine-url is given, and runs until it is interrupted. Logs go to standard error. With
+    Starts vLLM, unless --engine-url is given, and runs until it is interrupted; then requests under way get
+    server.drain_s. A SIGHUP makes it read models.aliases and its certificate again. Logs go to standard error. With
     --json the one document says, at the start, which process serves and which file will hold its address.
     """
-    settings = load_settings(
-        data_dir,
-        config,
-        server={"host": host, "port": port, "insecure_no_auth": insecure_no_auth or None},
-        engine={"model": model, "urls": tuple(engine_url) if engine_url else None},
-    ).settings
+
+    def read() -> "Settings":
+        server = {"host": host, "port": port, "insecure_no_auth": insecure_no_auth or None}
+        engine = {"model": model, "urls": tuple(engine_url) if engine_url else None}
+        return load_settings(data_dir, config, server=server, engine=engine).settings
+
+    settings = read()
     from ingest.uploads import UploadIndexer
     from rag import api
     from rag.settings import wants_traces
@@ -54,4 +59,4 @@ def serve(
     if as_json:
         say_json({"pid": os.getpid(), "service_file": str(settings.data_dir / "run" / "service.json")})
     with tracing(is_on=wants_traces()):
-        api.serve(settings, UploadIndexer(settings.ingest))
+        api.serve(settings, UploadIndexer(settings.ingest), read=read)

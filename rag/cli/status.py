@@ -107,7 +107,8 @@ def _described(store: "Store", ids: list[str], settings: "Settings") -> list[Jso
     from rag.passages import Passages
     from rag.prefixes import Prefixes
     from rag.renderer import make_renderer
-    from rag.rooms import describe_collection, prefix_limits
+    from rag.rooms import describe_collection
+    from rag.served import prefix_limits
     from rag.store import TokenStore
 
     renderer = make_renderer(settings.engine.model, settings.data_dir, settings.prompt)

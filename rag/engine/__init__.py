@@ -9,7 +9,7 @@ from rag.engine.http import VllmEngine
 from rag.engine.launch import LocalEngine
 from rag.engine.pool import EnginePool
 from rag.engine.probe import Reuse, probe_reuse
-from rag.engine.slot import Slot, State, local_slot, running_slots
+from rag.engine.slot import Slot, State, local_slot, running_slot, running_slots
 from rag.engine.ticket import Ticket
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "is_cpu_build",
     "local_slot",
     "probe_reuse",
+    "running_slot",
     "running_slots",
 ]

@@ -18,6 +18,7 @@ class EngineInfo:
     window_tokens: int
     block_size: int  # tokens in one block of its cache
     kv_tokens: int | None  # tokens that fit its cache; None: it does not say
+    gives_tokens: bool = False  # alone: the text is made by whoever asks
 
 
 class Engine(Protocol):

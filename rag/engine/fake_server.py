@@ -134,6 +134,7 @@ def main() -> None:
     parser.add_argument("--block-size", type=int, default=16)
     parser.add_argument("--kv-tokens", type=int, default=200_000)
     parser.add_argument("--token-ms", type=float, default=10.0, help="between two tokens")
+    parser.add_argument("--fail-after", type=int, help="tokens of an answer; unset: never")
     parser.add_argument("--new-ms", type=float, default=0.02, help="for each token of a prompt that is not cached")
     words = parser.parse_args()
     info = EngineInfo(
@@ -149,6 +150,7 @@ def main() -> None:
         token_s=words.token_ms / 1000,
         uncached_token_s=words.new_ms / 1000,
         remembers=1,  # nobody asks a program, and it may answer millions
+        fail_after=words.fail_after,
     )
     uvicorn.run(FakeServer(engine).app, host="127.0.0.1", port=words.port, log_level="warning")
 

@@ -73,6 +73,7 @@ class VllmEngine:
             window_tokens=card["max_model_len"],
             block_size=block_size,
             kv_tokens=int(n_blocks) * block_size if n_blocks.isdigit() else None,
+            gives_tokens=self._takes_tokens,
         )
 
     async def check(self) -> None:

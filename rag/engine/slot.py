@@ -24,6 +24,7 @@ class State(StrEnum):
     STARTING = "starting"  # it comes up, or what others share is computed on it first
     READY = "ready"
     DRAINING = "draining"  # it finishes what it has
+    DRAINED = "drained"  # it has nothing more, and gets nothing
     DOWN = "down"  # it failed, and is tried again
 
 
@@ -37,6 +38,8 @@ class Slot:
     state: State = State.STARTING
     reason: str = ""  # a sentence: why it does not get requests, where that is its own fault
     info: EngineInfo | None = None  # None: it cannot be asked anything
+    has_served: bool = False  # it has been ready, with the model that it has now
+    is_leaving: bool = False  # an operator wants it to get no more requests
     reuse: Reuse = Reuse.UNREPORTED
     held: Held = field(default_factory=lambda: Held(None))
     accuracy: Accuracy = field(default_factory=Accuracy)
@@ -55,6 +58,11 @@ class Slot:
     def is_ready(self) -> bool:
         """Whether it gets requests."""
         return self.state is State.READY and self.info is not None
+
+    @property
+    def is_finishing(self) -> bool:
+        """Whether it gets no new requests, and those that had come so far as to ask it may still do so."""
+        return self.state is State.DRAINING and self.info is not None
 
     @property
     def queue_ms(self) -> float:
@@ -101,9 +109,18 @@ def running_slots(settings: EngineSettings) -> list[Slot]:
             )
     if settings.kv_replay and not settings.kv_events:
         raise ConfigError(f"engine.kv_replay is {list(settings.kv_replay)!r} without engine.kv_events. Set both.")
+    addresses = zip_longest(settings.urls, settings.kv_events, settings.kv_replay)
+    return [running_slot(url, settings, events=events, replay=replay) for url, events, replay in addresses]
+
+
+def running_slot(url: str, settings: EngineSettings, *, events: str | None, replay: str | None) -> Slot:
+    """A slot for the engine at `url`. events, replay: where it publishes what it holds; None: it does not.
+
+    Raises:
+        ConfigError: `url` is none.
+    """
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    tokens_only = settings.tokens_only == "auto"
-    slots = [Slot(engine=VllmEngine(url, key, tokens_only=tokens_only)) for url in settings.urls]
-    for slot, events, replay in zip_longest(slots, settings.kv_events, settings.kv_replay):
-        slot.events = KvEvents(EventAddresses(events=events, replay=replay)) if events else None
-    return slots
+    return Slot(
+        engine=VllmEngine(url, key, tokens_only=settings.tokens_only == "auto"),
+        events=KvEvents(EventAddresses(events=events, replay=replay)) if events else None,
+    )

@@ -26,8 +26,8 @@ log = structlog.get_logger()
 class Watched(Protocol):
     """What a watch tells whoever uses the slot."""
 
-    def check_model(self, info: EngineInfo) -> None:
-        """Refuse an engine that serves another model than the others (ConfigError)."""
+    async def admit(self, slot: Slot, info: EngineInfo) -> "Watched":
+        """Who uses an engine that serves this model from now on; a ConfigError if nobody can."""
 
     def measured(self, slot: Slot) -> None:
         """The pace of an engine was measured."""
@@ -82,7 +82,7 @@ class Watch:
 
     def failed(self, error: EngineError) -> None:
         """A request failed with this error. The slot may be out at once."""
-        if isinstance(error, EngineBusy) or not self._slot.is_ready:
+        if isinstance(error, EngineBusy) or not (self._slot.is_ready or self._slot.is_finishing):
             return
         self._n_faults += 1
         if isinstance(error, EngineUnavailable) or self._n_faults >= _FAULTS:
@@ -147,7 +147,7 @@ class Watch:
     async def _get_to_know(self) -> None:
         slot = self._slot
         info = await slot.engine.info()
-        self._pool.check_model(info)
+        self._pool = await self._pool.admit(slot, info)
         slot.held = Held(info.kv_tokens // info.block_size if info.kv_tokens else None)
         if slot.events:
             await slot.events.start(slot.held)
@@ -238,7 +238,9 @@ class Watch:
         self._n_faults = 0
         self._alarm.clear()
         self._slot.pulse.settle()
-        self._slot.state, self._slot.reason = State.READY, ""
+        slot = self._slot
+        slot.state, slot.reason = State.DRAINED if slot.is_leaving else State.READY, ""
+        slot.has_served = True
         await self._pool.changed()
 
     async def _take_out(self) -> None:

@@ -2,6 +2,7 @@
 
 from rag.settings.loading import CONFIG_FILE, Loaded, Setting, known_variables, load, wants_traces
 from rag.settings.tree import (
+    AliasShare,
     AnswersSettings,
     CacheSettings,
     CitationsSettings,
@@ -14,6 +15,7 @@ from rag.settings.tree import (
     PromptSettings,
     ResponsesSettings,
     RetrieveSettings,
+    Section,
     ServerSettings,
     Settings,
     StorageSettings,
@@ -22,6 +24,7 @@ from rag.settings.trees import Tree
 
 __all__ = [
     "CONFIG_FILE",
+    "AliasShare",
     "AnswersSettings",
     "CacheSettings",
     "CitationsSettings",
@@ -35,6 +38,7 @@ __all__ = [
     "PromptSettings",
     "ResponsesSettings",
     "RetrieveSettings",
+    "Section",
     "ServerSettings",
     "Setting",
     "Settings",

@@ -4,12 +4,13 @@ import ipaddress
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rag.types import CitationPolicy
 
 PREFIX = "RAG_"  # of environment variables
+_ROUNDING = 1e-6
 
 
 class Section(BaseModel):
@@ -23,6 +24,10 @@ class ServerSettings(Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on. Beyond loopback requests need a key.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the service's certificate and its chain: it then speaks https alone."
+    )
+    tls_key: Path | None = Field(None, description="PEM file with that certificate's key, without a password.")
     insecure_no_auth: bool = Field(False, description="Listen beyond loopback although no key has been made.")
     max_concurrent: int = Field(64, ge=1, description="Requests that may hold the engine at the same time.")
     max_queue: int = Field(256, ge=0, description="Requests that may wait for a place; one more is answered 429.")
@@ -33,6 +38,11 @@ class ServerSettings(Section):
         "longer is answered 429 at once, with the seconds after which to try again.",
     )
     request_timeout_s: float = Field(600.0, gt=0, description="Seconds from arrival after which a request is ended.")
+    drain_s: int = Field(
+        10,
+        ge=0,
+        description="Seconds that requests under way get when the service is stopped; then they are cut off.",
+    )
     redis_url: SecretStr | None = Field(
         None, description="Redis that counts the limits of keys for several services; unset: each counts for itself."
     )
@@ -274,12 +284,34 @@ class ResponsesSettings(Section):
     max_stored: int = Field(100_000, ge=1, description="Responses kept at most; the oldest go first.")
 
 
+class AliasShare(Section):
+    """A model and its share of an alias's conversations."""
+
+    model: str
+    share: float = Field(1.0, ge=0, le=1)
+
+
 class ModelsSettings(Section):
     """Names of models."""
 
-    aliases: dict[str, str] = Field(
-        default_factory=dict, description="Further names that the served model answers to: alias = model."
+    aliases: dict[str, str | tuple[AliasShare, ...]] = Field(
+        default_factory=dict,
+        description='Further names that served models answer to: alias = "model", or shares of its conversations that '
+        'are 1 together, the former model first: alias = [{model = "old", share = 0.9}, {model = "new", share = 0.1}]. '
+        "See docs/operations.md; a SIGHUP makes rag serve read them again.",
     )
+
+    @field_validator("aliases")
+    @classmethod
+    def _are_whole(cls, aliases: dict[str, str | tuple[AliasShare, ...]]) -> dict[str, str | tuple[AliasShare, ...]]:
+        for alias, shares in aliases.items():
+            if isinstance(shares, str):
+                continue
+            if abs(sum(each.share for each in shares) - 1) > _ROUNDING:
+                raise ValueError(f"the shares of {alias!r} are {[each.share for each in shares]}, together not 1")
+            if len({each.model for each in shares}) < len(shares):
+                raise ValueError(f"{alias!r} names a model twice")
+        return aliases
 
 
 class LogSettings(Section):
@@ -309,6 +341,11 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("data"), description="Folder that holds all state.")
     api_key: SecretStr | None = Field(None, description="Key that rag ask and rag warm send to a service at --url.")
+    ca_file: Path | None = Field(
+        None,
+        description="PEM file of authorities whose certificates rag ask, chat, warm, engines, top and eval trust at an "
+        "https --url, beside those that this machine trusts.",
+    )
     server: ServerSettings = ServerSettings()
     engine: EngineSettings = EngineSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()

@@ -24,6 +24,7 @@ class Metrics:
         self._reuse(table)
         self._answers(table)
         self._engines(table)
+        self._aliases(table)
         self._collections(table)
         self._start_from_zero()
         build = table.gauge("rag_build_info", "1; the labels say what runs.", "version", "python")
@@ -111,7 +112,7 @@ class Metrics:
 
     def _engines(self, table: Table) -> None:
         self.engine_up = table.gauge(
-            "rag_engine_up", "1 while the engine is ready, or is drained and finishes what it has.", "engine"
+            "rag_engine_up", "1 while the engine is ready, or an operator has drained it.", "engine"
         )
         self.engine_restarts = table.gauge("rag_engine_restarts", "Restarts of the local engine.", "engine")
         self.reuse_proven = table.gauge(
@@ -137,6 +138,30 @@ class Metrics:
             "rag_engine_prediction_error_ratio",
             "Share of the prompt tokens of the last 100 requests whose reuse was predicted wrongly.",
             "engine",
+        )
+        self.of_engines = (
+            self.engine_up,
+            self.engine_restarts,
+            self.reuse_proven,
+            self.mirror_live,
+            self.event_gaps,
+            self.event_replays,
+            self.engine_running,
+            self.engine_queue_s,
+            self.routed,
+            self.prediction_error,
+        )
+
+    def _aliases(self, table: Table) -> None:
+        self.alias_answers = table.counter(
+            "rag_alias_answers",
+            "Chats and responses that named an alias, by the model that got them.",
+            "alias",
+            "model",
+            "outcome",
+        )
+        self.alias_left = table.gauge(
+            "rag_alias_left", "1 after the alias's conversations have left a model that did worse.", "alias", "model"
         )
 
     def _collections(self, table: Table) -> None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 LABELS = {
+    "alias": "a name of `models.aliases`",
     "by": "`retrieval` or `model`",
     "collection": "name of the collection; empty: the bare model",
     "engine": "its URL",
+    "model": "name of a chat model",
     "objective": "`kept` or `missed`",
     "outcome": "`completed` or `failed`",
     "priority": "class of the key: `high`, `normal` or `low`",

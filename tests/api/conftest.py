@@ -1,7 +1,11 @@
 """A service on a real socket in front of a fake engine."""
 
 import asyncio
+import os
 import shutil
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -180,3 +184,83 @@ def data_dir(copy_data: CopyData, tmp_path: Path) -> Path:
 def make_key(key_in: KeyIn, data_dir: Path) -> KeyIn:
     """Makes a key in the test's own data directory."""
     return partial(key_in, data_dir)
+
+
+RagServe = Callable[..., AbstractContextManager["subprocess.Popen[bytes]"]]
+_WITHIN_S = 120
+
+
+class FakeVllms:
+    """Servers of fake engines, each a process of its own."""
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __call__(self, model: str, *, port: int | None = None, **options: object) -> str:
+        """The URL of one more. options: as of `python -m rag.engine.fake_server`."""
+        if port is None:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+        named = {"source": self._source, "token_ms": 1, "new_ms": 0.005, **options}
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in named.items()]
+        command = [sys.executable, "-m", "rag.engine.fake_server", "--port", str(port), "--model", model, *words]
+        url = f"http://127.0.0.1:{port}"
+        self._processes[url] = process = subprocess.Popen(command)
+        _until(lambda: _is_open(port), process)
+        return url
+
+    def kill(self, url: str) -> None:
+        """Nothing; it has ended."""
+        with self._processes.pop(url) as process:
+            process.kill()
+
+    def close(self) -> None:
+        """Nothing; all have."""
+        for url in list(self._processes):
+            self.kill(url)
+
+
+@pytest.fixture
+def vllm(tiny_format: Path) -> Iterator[FakeVllms]:
+    """Starts servers of fake engines: `vllm("model", reply=…)` is the URL of one."""
+    made = FakeVllms(tiny_format)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rag_serve(data_dir: Path) -> RagServe:
+    """Starts `rag serve` with more words as a process, and waits until it is ready; its log is run/serve.log."""
+
+    @contextmanager
+    def start(*words: str) -> Iterator["subprocess.Popen[bytes]"]:
+        log = data_dir / "run" / "serve.log"
+        log.parent.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "rag", "serve", "--port", "0", "--data-dir", str(data_dir), *words]
+        own = {"RAG_EMBEDDING__MODEL": "fake", "RAG_LOG__FORMAT": "json"}
+        with log.open("w") as output:
+            process = subprocess.Popen(command, env=os.environ | own, stdin=subprocess.DEVNULL, stderr=output)
+        with process:
+            try:
+                _until(lambda: '"ready"' in log.read_text(), process)
+                yield process
+                process.terminate()
+                assert process.wait(_WITHIN_S) == 0
+            finally:
+                process.kill()
+
+    return start
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + _WITHIN_S
+    while not condition():
+        assert process.poll() is None, "it has ended"
+        assert time.monotonic() < end, "it does not answer"
+        time.sleep(0.05)

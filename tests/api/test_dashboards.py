@@ -72,7 +72,12 @@ def test_panels_do_not_overlap(file) -> None:
 
 
 def test_every_query_has_an_answer(prometheus, serve_fake, data_dir, tmp_path) -> None:
-    settings = {"data_dir": data_dir, "server": {"first_token_objective_s": 60}}
+    shares = [{"model": "tiny", "share": 1}, {"model": "next", "share": 0}]
+    settings = {
+        "data_dir": data_dir,
+        "server": {"first_token_objective_s": 60},
+        "models": {"aliases": {"chat": shares}},
+    }
     replies = itertools.cycle(["It lasts two years [1]. So it is [77].", "The documents do not say."])
     with (
         serve_fake(lambda _: next(replies), settings=settings) as (url, _),
@@ -93,7 +98,7 @@ def use(url: str) -> None:
     """Nothing; something of everything has happened at the service."""
     with OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
         for question in ("How long is the warranty?", "What is E41?", "Who won the cup in 1954?"):
-            client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": question}])
+            client.chat.completions.create(model="chat", messages=[{"role": "user", "content": question}])
         client.completions.create(model="tiny:plain", prompt="Once upon a time", max_tokens=4)
         found = list(client.vector_stores.list())
         store = next((each for each in found if each.name == "notes"), None) or client.vector_stores.create(

@@ -204,6 +204,14 @@ def test_metrics_are_closed_from_outside(services, nginx, path) -> None:
     assert b"rag_requests" not in answer
 
 
+def test_engines_are_changed_by_nobody_from_outside(services, nginx) -> None:
+    assert httpx2.get(f"{services[0][0]}/engines", trust_env=False).json()["engines"]
+    with nginx.client() as client:
+        for path in ("/engines", "/engines/remove"):
+            refused = client.post(path, json={"engine": "fake://engine"})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found")
+
+
 def test_nothing_but_tls_and_nothing_but_its_name(nginx) -> None:
     plain = f"http://127.0.0.1:{nginx.plain_port}"
     assert httpx2.post(f"{plain}{CHAT}", json=BODY, trust_env=False).status_code == 403

@@ -17,6 +17,7 @@ RULES = yaml.safe_load((DEPLOY / "alerts.yml").read_text("utf-8"))["groups"][0][
 CHAT = 'rag_requests_total{route="/v1/chat/completions", status="%d", job="prefixrag", instance="a"}'
 SHED = 'rag_shed_requests_total{reason="too_late", priority="normal", job="prefixrag", instance="a"}'
 FIRST = 'rag_first_tokens_total{priority="%s", objective="%s", job="prefixrag", instance="a"}'
+LEFT = 'rag_alias_left{alias="chat", model="new", job="prefixrag", instance="a"}'
 FILES = 'rag_indexed_files_total{outcome="%s", job="prefixrag", instance="a"}'
 
 
@@ -46,6 +47,8 @@ CASES = [
     Case("PrefixragEngineRestarting", True, {of_engine("rag_engine_restarts"): "0x10 1x10 2x40"}),
     Case("PrefixragEngineRestarting", False, {of_engine("rag_engine_restarts"): "0x10 1x50"}),
     Case("PrefixragEngineRestarting", False, {of_engine("rag_engine_restarts"): "5x10 0x50"}),  # the service began anew
+    Case("PrefixragTrafficReturned", True, {LEFT: "0x20 1x40"}),
+    Case("PrefixragTrafficReturned", False, {LEFT: "0 1x20 0x40"}),  # it was given its share again
     Case(
         "PrefixragReuseNotProven",
         True,

@@ -30,6 +30,11 @@ class Asked:
     previous: str | None  # the response that it continues
     shows_search: bool  # it named a `file_search` tool and may use it
 
+    @property
+    def opening(self) -> str:
+        """What its conversation began with."""
+        return next((message.content for message in self.ask.messages if message.role == "user"), "")
+
 
 async def asked(
     body: ResponseRequest, caller: Caller, rooms: Rooms, *, request_id: str, collection: str | None
@@ -66,6 +71,7 @@ async def asked(
         wants_files=True,
         answer=body.rag.answer,
         sampling=sampling,
+        alias=chat_model(body.model, rooms).alias,
         is_cut=(body.truncation or _TRUNCATION[rooms.settings.server.history_overflow]) == "auto",
         tools=tools.functions,
         tool_choice=body.read_choice(tools),

@@ -1,10 +1,10 @@
 """`POST /v1/responses/input_tokens`."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from rag.api.access import CallerDep, requires
 from rag.api.body import JsonRoute
-from rag.api.names import chat_model
+from rag.api.names import rooms_of_model
 from rag.api.responses.conversation import conversation
 from rag.api.schemas.input_tokens import InputTokensRequest
 from rag.api.schemas.response_tools import read_tools
@@ -19,11 +19,10 @@ router = APIRouter(
 
 
 @router.post("/input_tokens")
-async def count_input_tokens(body: InputTokensRequest, rooms: RoomsDep, caller: CallerDep) -> Json:
+async def count_input_tokens(body: InputTokensRequest, request: Request, rooms: RoomsDep, caller: CallerDep) -> Json:
     """How many tokens the words of a request are, without the documents that its answer would show."""
     body.check()
-    if body.model is not None:
-        chat_model(body.model, rooms)
+    rooms = rooms_of_model(body.model or rooms.fleet.first.name, "", rooms, request.scope)
     messages, _ = await conversation(body, caller, rooms)
     prompt = await rooms.blocking(plain_prompt, messages, read_tools(body.tools or ()).functions, rooms)
     return {"object": "response.input_tokens", "input_tokens": len(prompt.token_ids)}

@@ -14,6 +14,7 @@ from rag.api import sse
 from rag.api.access import CallerDep, CollectionHeader, requires
 from rag.api.body import JsonRoute
 from rag.api.logprobs import response_logprobs
+from rag.api.names import rooms_of_model
 from rag.api.responses.ask import Asked, asked, names_input
 from rag.api.responses.events import ResponseHead, ResponseWriter
 from rag.api.responses.items import new_id
@@ -44,6 +45,7 @@ async def create_response(
 ) -> Response:
     """An answer from a vector store's documents, whole or as a stream of events."""
     this = await asked(body, caller, rooms, request_id=request.scope["request_id"], collection=x_rag_collection)
+    rooms = rooms_of_model(body.model, this.opening, rooms, request.scope)
     head = ResponseHead(
         id=new_id("resp"),
         created_at=int(time.time()),
@@ -52,7 +54,7 @@ async def create_response(
         context="context" in body.rag.include,
         shows_search=this.shows_search,
         shows_results=body.includes(RESULTS),
-        tell=partial(response_logprobs, tokenizer=rooms.renderer.tokenizer),
+        tell=partial(response_logprobs, tokenizer=rooms.model.renderer.tokenizer),
     )
     writer = ResponseWriter(head, new_id=new_id, now=time.time)
     reply = _Reply(asked=this, head=head, writer=writer, rooms=rooms, is_stored=body.store is not False)

@@ -46,8 +46,10 @@ def _version(found: Running) -> Iterator[Check]:
     """A service that was started before an upgrade runs on as it was."""
     import httpx2
 
+    from rag.cli.trust import http_client
+
     try:
-        with httpx2.Client(trust_env=not is_local(found.url), timeout=_TIMEOUT_S) as client:
+        with http_client(found, _TIMEOUT_S) as client:
             runs = str(client.get(f"{found.url}/health").json()["version"])
     except (httpx2.HTTPError, ValueError, KeyError, TypeError):
         return  # it answered just now; if it ended meanwhile, the next run says so
@@ -62,9 +64,11 @@ def _version(found: Running) -> Iterator[Check]:
 def _engine(engine: Mapping[str, Any]) -> Check:
     name = f"engine {engine['url']}"
     if engine["state"] != "ready":
-        status: Status = "warn" if engine["state"] == "starting" else "fail"
+        status: Status = "fail" if engine["state"] == "down" else "warn"
         detail = f"{engine['state']}, restarted {engine['restarts']} times. {engine.get('reason') or ''}"
         cure = f"tail {engine['log']}" if engine.get("log") else f"curl {engine['url']}/health"
+        if engine["state"] in {"draining", "drained"}:
+            cure = f"rag engines add {engine['url']}"
         return Check(name, status, detail.rstrip(), cure)
     reuse = engine.get("reuse", Reuse.UNREPORTED.value)
     if reuse == Reuse.ON.value:

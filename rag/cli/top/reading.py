@@ -38,19 +38,23 @@ def read(service: Target) -> Reading:
     """
     import httpx2
 
-    from rag.errors import ConfigError, EngineUnavailable
+    from rag.cli.trust import http_client, unreachable
+    from rag.errors import ConfigError
 
     url = service.url
     headers = {"authorization": f"Bearer {service.token}"}
     try:
-        with httpx2.Client(trust_env=not is_local(url), timeout=_TIMEOUT_S, headers=headers) as client:
-            ready = _facts(client.get(f"{url}/ready"), url)
-            metrics = _metrics(client.get(f"{url}/metrics"), url) if ready["status"] != "starting" else _nothing()
+        with http_client(service, _TIMEOUT_S) as client:
+            ready = _facts(client.get(f"{url}/ready", headers=headers), url)
+            metrics = (
+                _metrics(client.get(f"{url}/metrics", headers=headers), url)
+                if ready["status"] != "starting"
+                else _nothing()
+            )
     except httpx2.InvalidURL as error:
         raise ConfigError(f"The URL {url!r} is none: {error}. Name one such as http://127.0.0.1:8000.") from None
     except httpx2.HTTPError as error:
-        cure = "Start one with `rag serve`, or name another with --url."
-        raise EngineUnavailable(f"No service answers at {url!r} ({error}). {cure}") from None
+        raise unreachable(url, error) from None
     engines = tuple(ready.get("engines", ()))
     vllm = {each["url"]: found for each in engines if (found := _engine(each["url"])) is not None}
     return Reading(at_s=time.monotonic(), state=ready["status"], metrics=metrics, engines=engines, vllm=vllm)
