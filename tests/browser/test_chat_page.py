@@ -193,7 +193,7 @@ def test_the_bar_tells_what_was_reused_and_why_not_more(world, tab, page) -> Non
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_anybody_out(world, tab, page, scheme) -> None:
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour half way
     assert tab.barriers() == []
     answer = ask(page, world, f"{RICH}\n{WRONG[:-1]} [1].")
     answer.locator(".reuse-button").click()

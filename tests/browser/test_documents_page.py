@@ -158,7 +158,7 @@ def test_what_rag_ingest_put_in_is_listed_narrowed_and_deleted(url, tab) -> None
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_keeps_nobody_out(url, tab, scheme) -> None:
     page = tab.page
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour half way
     page.goto(url + "/documents")
     expect(row(tab, "guide/overview.md")).to_be_visible()
     page.set_input_files("#files", [file("broken.pdf", b"%PDF-1.7 no")])

@@ -22,7 +22,7 @@ def get(url: str, **headers: str):
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_opens_for_everybody(url, tab, path, scheme) -> None:
-    tab.page.emulate_media(color_scheme=scheme)
+    tab.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour half way
     tab.page.goto(url + path, wait_until="networkidle")
     assert tab.page.locator("nav [aria-current=page]").count() == 1
     assert tab.barriers() == []

@@ -70,7 +70,7 @@ def test_it_shows_what_the_answers_reported_as_it_happens(url, tab) -> None:
 def test_it_keeps_nobody_out(url, tab, scheme) -> None:
     ask(url, QUESTIONS[0])
     page = tab.page
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour half way
     page.goto(url + "/reuse")
     page.locator(".chart").wait_for()
     page.get_by_text("Minute by minute").click()
