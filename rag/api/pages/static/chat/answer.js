@@ -130,8 +130,8 @@ export class AnswerView {
     const numbers = numbersOf(citations);
     const shown = distinct(citations).sort((one, other) => numbers.get(one.chunk_id) - numbers.get(other.chunk_id));
     return el(
-      "section",
-      { class: "sources", tLabel: "chat.sources" },
+      "div",
+      { class: "sources", role: "group", tLabel: "chat.sources" },
       el("h3", { t: "chat.sources" }),
       el("ol", {}, shown.map((citation) => this.#source(numbers.get(citation.chunk_id), citation))),
     );
