@@ -14,7 +14,8 @@ const LONGEST_BLOCK = 1600;
 const REST = 4; // the open block is left alone for so many times of what drawing it took
 
 export class GrowingText {
-  #waiting = [];
+  #waiting = []; // texts, the first of them drawn up to #read
+  #read = 0;
   #held = "";
   #tail = ""; // of the open block
   #prefix = ""; // what is read before the tail though it stands elsewhere: a fence, the head of a table
@@ -41,7 +42,7 @@ export class GrowingText {
     let text = this.#held + more;
     this.#held = text.endsWith("\r") ? "\r" : ""; // it is one end of a line with what may follow
     if (this.#held) text = text.slice(0, -1);
-    for (let at = 0; at < text.length; at += STEP_CHARS) this.#waiting.push(clean(text.slice(at, at + STEP_CHARS)));
+    if (text) this.#waiting.push(text);
   }
 
   /** Nothing more will be added. */
@@ -62,8 +63,7 @@ export class GrowingText {
   /** Draw a little. Gives whether there is more to draw, or "later" if there is and it can wait. */
   step() {
     if (this.#waiting.length) {
-      let some = "";
-      while (this.#waiting.length && some.length < STEP_CHARS) some += this.#waiting.shift();
+      const some = this.#next();
       this.#tail += some;
       this.#isTailNew = true;
       // Blocks end with lines.
@@ -84,6 +84,22 @@ export class GrowingText {
     }
     if (this.#waiting.length || this.#dirty.size || (this.#ended && this.#tail)) return true;
     return this.#isTailNew ? "later" : false;
+  }
+
+  /** What is drawn next of what waits, taken from it: a whole message that was kept is not cut up at once. */
+  #next() {
+    let some = "";
+    while (this.#waiting.length && some.length < STEP_CHARS) {
+      const text = this.#waiting[0];
+      let end = this.#read + STEP_CHARS - some.length;
+      if (text[end - 1] === "\r") end += 1; // it is one end of a line with what may follow
+      some += text.slice(this.#read, end);
+      this.#read = end;
+      if (end < text.length) break;
+      this.#waiting.shift();
+      this.#read = 0;
+    }
+    return clean(some);
   }
 
   #open() {
