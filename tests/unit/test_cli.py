@@ -112,7 +112,7 @@ def rag(place: Path, capsys: pytest.CaptureFixture[str]) -> Rag:
     [
         (["ingest", "nowhere"], 2, "config_error", "'nowhere' cannot be ingested"),
         (["ingest", "empty"], 2, "config_error", "'empty' holds no documents"),
-        (["ingest"], 2, "config_error", "Missing argument"),
+        (["ingest"], 2, "config_error", "name what to take in: PATH, or --sample"),
         (["ingest", "empty", "--fast"], 2, "config_error", "--fast"),
         (["search", "-k", "0", "x"], 2, "config_error", "greater than or equal to 1"),
         (["search"], 2, "config_error", "QUERY or --queries"),
