@@ -3,9 +3,10 @@
 import hashlib
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
 import structlog
@@ -24,15 +25,15 @@ log = structlog.get_logger()
 Aliased = Mapping[str, str | Sequence[AliasShare]]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Trial:
-    """One request to a model, by an alias. first_s: from its place to its first token; None: it got none."""
+    """One request to a model, by an alias."""
 
-    first_s: float | None = None
+    _note: Callable[[float | None], None]
 
     def answered(self, first_s: float) -> None:
-        """Nothing; it was answered."""
-        self.first_s = first_s
+        """Nothing; it was answered. first_s: from its place to its first token."""
+        self._note(first_s)
 
 
 @dataclass(slots=True)
@@ -91,14 +92,12 @@ class Aliases:
     @asynccontextmanager
     async def trial(self, alias: str | None, model: str) -> AsyncIterator[Trial]:
         """A request, whose outcome counts for the model: an answer or the engine's failure within the block."""
-        trial = Trial()
+        note = partial(self._note, alias, model)
         try:
-            yield trial
+            yield Trial(note)  # who takes the answer need not come back for its end
         except EngineError:
-            self._note(alias, model, None)
+            note(None)
             raise
-        if trial.first_s is not None:
-            self._note(alias, model, trial.first_s)
 
     def _note(self, alias: str | None, model: str, first_s: float | None) -> None:
         if alias is None or alias not in self._shares:

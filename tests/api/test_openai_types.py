@@ -29,7 +29,7 @@ PARAMETERS = {
     "/v1/files": (types.FileCreateParams, set()),
     STORES: (types.VectorStoreCreateParams, set()),
     f"{STORES}/{{store_id}}": (types.VectorStoreUpdateParams, set()),
-    f"{STORES}/{{store_id}}/search": (types.VectorStoreSearchParams, set()),
+    f"{STORES}/{{store_id}}/search": (types.VectorStoreSearchParams, {"rag"}),
     FILES: (vector_stores.FileCreateParams, set()),
     f"{FILES}/{{file_id}}": (vector_stores.FileUpdateParams, set()),
     BATCHES: (vector_stores.FileBatchCreateParams, set()),
