@@ -32,6 +32,12 @@ class Done:
 
 
 @pytest.fixture
+def data_dir(copy_data, tmp_path):
+    """One of the test's own: what other tests add to theirs is not listed here."""
+    return copy_data(tmp_path / "own")
+
+
+@pytest.fixture
 def announced(serve_fake, data_dir):
     """A service over a data directory of the test's own, which commands there find: its URL and the directory."""
     with serve_fake(REPLY, settings={"data_dir": data_dir}, is_announced=True) as (url, _):

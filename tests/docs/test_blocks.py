@@ -32,6 +32,7 @@ WORDS_ALONE = (
     (r"--watch\b|\brag top\b", "runs until it is interrupted"),
     (r"\brag chat\b", "talks with somebody at a terminal"),
     (r"\b(s3|gs)://", "needs shared storage"),
+    (r"\brag engines add\b", "needs one more engine"),
 )
 COMMAND = get_command(app)
 COMPOSE = (ROOT / "deploy/compose/docker-compose.yml").read_text("utf-8")
@@ -55,7 +56,7 @@ def words_of(line: str) -> list[str] | None:
     found = shlex.split(line)
     while found and re.fullmatch(r"[A-Z_]+=.*", found[0]):
         found = found[1:]
-    end = next((place for place, word in enumerate(found) if word in {"&&", "|", ">", ";"}), len(found))
+    end = next((place for place, word in enumerate(found) if word in {"&&", "|", "<", ">", ">>", ";"}), len(found))
     return found[1:end]
 
 
@@ -174,7 +175,7 @@ def is_variable(name: str) -> bool:
 def unknown_in(code: str) -> str:
     """The first command or option in words such as `rag ingest --sample` that there is not; empty: there are all."""
     command, context = COMMAND, None
-    for word in code.split()[1:]:
+    for word in code.partition(" | ")[0].split()[1:]:
         if hasattr(command, "commands") and not word.startswith("-"):
             context = command.context_class(command, parent=context)
             try:
