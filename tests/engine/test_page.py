@@ -43,8 +43,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     data_dir = folder / "data"
     create = [sys.executable, "-m", "rag", "keys", "create", "--name", "story", "--scopes", "admin,chat,ingest"]
     done = subprocess.run([*create, "--data-dir", str(data_dir), "--json"], capture_output=True, text=True, check=True)
-    with running_service(data_dir, log=folder / "serve.log") as url:
-        yield World(url, json.loads(done.stdout)["key"])
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("RAG_") and not name.startswith("RAG_TEST_")]:
+            environment.delenv(name)  # of the tiny model that other tests serve
+        with running_service(data_dir, log=folder / "serve.log") as url:
+            yield World(url, json.loads(done.stdout)["key"])
 
 
 def ask(page: Page, question: str) -> Locator:
