@@ -25,7 +25,6 @@ reading = APIRouter(
 )
 changing = APIRouter(prefix="/v1/files", tags=["files"], dependencies=[requires(Scope.INGEST)], route_class=JsonRoute)
 
-_NO_SNIFFING = {"x-content-type-options": "nosniff"}
 _FORM = {"multipart/form-data": {"schema": UploadForm.model_json_schema()}}
 _BODY = {"requestBody": {"required": True, "content": _FORM}}
 
@@ -89,9 +88,9 @@ async def file_content(file_id: str, rooms: RoomsDep, caller: CallerDep) -> Resp
     stored = await _stored(file_id, caller, rooms)
     if stored:
         path = rooms.library.shelf.files.path(stored)
-        return FileResponse(path, media_type="application/octet-stream", filename=stored.filename, headers=_NO_SNIFFING)
+        return FileResponse(path, media_type="application/octet-stream", filename=stored.filename)
     _, _, text = await _document(file_id, caller, rooms)
-    return PlainTextResponse(text, headers=_NO_SNIFFING)
+    return PlainTextResponse(text)
 
 
 @changing.delete("/{file_id}")

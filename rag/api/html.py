@@ -52,13 +52,8 @@ def _headers(style: str) -> dict[str, str]:
     return {"content-security-policy": policy, "x-robots-tag": "noindex", "vary": "Accept", **PRIVATE}
 
 
-# For everything that shows a document: it is not kept by anybody between, and is what it says.
-PRIVATE = {
-    "cache-control": "private, no-cache",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",  # the address of a page may be what opens it
-    "x-content-type-options": "nosniff",
-}
+# For everything that shows a document: it is not kept by anybody between, and a browser asks before it shows it again.
+PRIVATE = {"cache-control": "private, no-cache"}
 
 
 @functools.cache

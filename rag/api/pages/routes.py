@@ -15,14 +15,11 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
     "trusted-types 'none'"
 )
-_PAGE_HEADERS = {
+_PAGE_HEADERS = {  # beside those of every answer: rag/api/middleware.py
     "content-security-policy": _POLICY,
-    "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    "referrer-policy": "no-referrer",
     "x-robots-tag": "noindex",
 }
-_ALL_HEADERS = {"x-content-type-options": "nosniff", "cross-origin-resource-policy": "same-origin"}
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
 router = APIRouter(include_in_schema=False)
@@ -48,7 +45,7 @@ def file(wanted: str, path: str, request: Request) -> Response:
 def _answer(asset: Asset, request: Request, headers: dict[str, str]) -> Response:
     is_packed = "gzip" in request.headers.get("accept-encoding", "")
     tag = f'"{asset.tag}{"-gz" if is_packed else ""}"'
-    headers = {**headers, **_ALL_HEADERS, "etag": tag, "vary": "Accept-Encoding"}
+    headers = {**headers, "etag": tag, "vary": "Accept-Encoding"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if is_packed:
