@@ -5,13 +5,14 @@ import { ApiError, inWords } from "./api.js";
 import { Choices } from "./chat/choices.js";
 import { Conversation, newConversation } from "./chat/conversation.js";
 import { answerMarkdown, conversationJson, conversationMarkdown, copy, download, fileName } from "./chat/export.js";
-import { DELETE, EXPORT, LIST, NEW, SEND, STOP } from "./chat/icons.js";
-import { confirmed, Sidebar } from "./chat/sidebar.js";
+import { Sidebar } from "./chat/sidebar.js";
 import { SourcePanel } from "./chat/source.js";
 import { conversations, dropAll, dropConversation, keep, keepMessages } from "./chat/store.js";
 import { Thread } from "./chat/thread.js";
+import { confirmed } from "./confirm.js";
 import { announce, el, icon, iconButton, say } from "./dom.js";
 import { addWords, t } from "./i18n.js";
+import { DELETE, EXPORT, LIST, NEW, SEND, STOP } from "./icons.js";
 import words from "./words/chat.js";
 
 const RETRY_MS = 3000;
@@ -183,7 +184,7 @@ function greet() {
 }
 
 async function remove(record) {
-  if (!(await confirmed(["chat.delete_sure", { title: record.title }], "chat.delete_yes"))) return;
+  if (!(await confirmed({ title: ["chat.delete_sure", { title: record.title }], yes: "chat.delete_yes" }))) return;
   if (record.id === current.record.id) await current.stop();
   await current.kept();
   await dropConversation(record.id);
@@ -192,7 +193,7 @@ async function remove(record) {
 }
 
 async function removeAll() {
-  if (!(await confirmed("chat.delete_all_sure", "chat.delete_yes"))) return;
+  if (!(await confirmed({ title: "chat.delete_all_sure", yes: "chat.delete_yes" }))) return;
   await current.stop();
   await current.kept();
   await dropAll();

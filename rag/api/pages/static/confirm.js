@@ -1,9 +1,9 @@
 // A question before something is deleted.
 
-import { el } from "../dom.js";
+import { el } from "./dom.js";
 
 /** Whether the answer was yes. title, lines, yes: words of the dictionary, as of `el`. */
-export function confirmed({ title, lines, yes }) {
+export function confirmed({ title, lines = [], yes }) {
   return new Promise((resolve) => {
     const no = el("button", { type: "button", t: "shell.cancel", on: { click: () => dialog.close("no") } });
     const dialog = el(

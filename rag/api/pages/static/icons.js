@@ -10,3 +10,4 @@ export const LIST = "M4 6h16M4 12h16M4 18h16";
 export const NEW = "M12 5v14M5 12h14";
 export const DELETE = "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13";
 export const EXPORT = "M12 4v11M7 10.5 12 15.5l5-5M5 20h14";
+export const CLOSE = "M6 6l12 12M18 6 6 18";

@@ -3,7 +3,7 @@
 import { el, iconButton } from "../dom.js";
 import { citeButton, anchorWords, numbersOf, placesOf, statusBadge } from "./citations.js";
 import { GrowingText } from "./growing.js";
-import { COPY, RETRY } from "./icons.js";
+import { COPY, RETRY } from "../icons.js";
 import { reuseBar } from "./reuse_bar.js";
 import { drop, work } from "./work.js";
 

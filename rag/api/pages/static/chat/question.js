@@ -1,7 +1,7 @@
 // A question as it was asked, and the field that changes it.
 
 import { el, iconButton } from "../dom.js";
-import { COPY, EDIT } from "./icons.js";
+import { COPY, EDIT } from "../icons.js";
 
 export class QuestionView {
   #tools;

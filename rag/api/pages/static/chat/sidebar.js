@@ -2,7 +2,7 @@
 
 import { el, iconButton } from "../dom.js";
 import { moment } from "../i18n.js";
-import { DELETE } from "./icons.js";
+import { DELETE } from "../icons.js";
 
 export class Sidebar {
   #toggle;
@@ -51,23 +51,4 @@ export class Sidebar {
       iconButton(DELETE, ["chat.delete", { title: record.title }], () => this.on.remove(record), { class: "remove" }),
     );
   }
-}
-
-/** Ask before something is lost. Gives whether to go on. */
-export function confirmed(words, action) {
-  return new Promise((resolve) => {
-    const dialog = el(
-      "dialog",
-      { "aria-labelledby": "confirm-words" },
-      el(
-        "form",
-        { method: "dialog" },
-        el("p", { id: "confirm-words", t: words }),
-        el("div", { class: "buttons" }, el("button", { class: "main-button", value: "yes", t: action }), el("button", { value: "", t: "shell.cancel" })),
-      ),
-    );
-    dialog.addEventListener("close", () => (resolve(dialog.returnValue === "yes"), dialog.remove()));
-    document.body.append(dialog);
-    dialog.showModal();
-  });
 }

@@ -3,9 +3,8 @@
 import { address, inWords, request } from "../api.js";
 import { el, iconButton } from "../dom.js";
 import { t } from "../i18n.js";
+import { CLOSE } from "../icons.js";
 import { anchorWords, statusBadge } from "./citations.js";
-
-const CLOSE = "M6 6l12 12M18 6 6 18";
 
 export class SourcePanel {
   #back = null; // what had the focus

@@ -2,7 +2,7 @@
 
 import { el, iconButton } from "../dom.js";
 import { AnswerView } from "./answer.js";
-import { DOWN } from "./icons.js";
+import { DOWN } from "../icons.js";
 import { QuestionView } from "./question.js";
 import { drop, work } from "./work.js";
 

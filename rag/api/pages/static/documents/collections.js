@@ -1,9 +1,9 @@
 // The list of collections: choose one, make one, delete one.
 
 import { getJson, listed } from "../api.js";
-import { announce, el } from "../dom.js";
+import { announce, el, say } from "../dom.js";
 import { t } from "../i18n.js";
-import { confirmed } from "./confirm.js";
+import { confirmed } from "../confirm.js";
 
 export class Collections {
   #found = [];
@@ -44,8 +44,7 @@ export class Collections {
       this.fail(error);
     }
     this.nothing.hidden = this.#found.length > 0;
-    this.nothing.dataset.t = "docs.none";
-    this.nothing.textContent = t("docs.none");
+    say(this.nothing, "t", "docs.none");
     const before = anew ? null : this.#chosen;
     this.#choose(this.#chosen ?? decodeURIComponent(location.hash.slice(1)), { isSame: before !== null });
   }

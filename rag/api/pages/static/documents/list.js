@@ -1,18 +1,17 @@
 // The documents of a collection: state, chunks, causes; the newest first, a page at a time.
 
 import { getJson } from "../api.js";
-import { announce, el, iconButton } from "../dom.js";
+import { announce, el, iconButton, say } from "../dom.js";
 import { moment, number, t } from "../i18n.js";
+import { DELETE, RETRY } from "../icons.js";
 import { chunksRow } from "./chunks.js";
-import { confirmed } from "./confirm.js";
+import { confirmed } from "../confirm.js";
 
 const PAGE = 50;
 const POLL_MS = 1000;
 const AFTER_FAILURE_MS = 5000;
 const WAITS_FOR_KEY = [401, 403, 404];
 const TYPING_MS = 250;
-const BIN = "M5 7h14M10 7V5h4v2M7 7l1 12h8l1-12M10 11v5M14 11v5";
-const AGAIN = "M19 12a7 7 0 1 1-2-5l2 2M19 5v4h-4";
 const HEADS = [["name"], ["state"], ["chunks", "number"], ["size", "number"], ["added"], ["actions"]];
 const SIGNS = { completed: "✓", in_progress: "…", failed: "✕", cancelled: "–" };
 
@@ -107,8 +106,7 @@ export class DocumentList {
   #draw() {
     const isEmpty = !this.#found.length;
     this.note.hidden = !isEmpty;
-    this.note.dataset.t = this.filter.value.trim() ? "docs.no_match" : "docs.empty";
-    this.note.textContent = t(this.note.dataset.t);
+    say(this.note, "t", this.filter.value.trim() ? "docs.no_match" : "docs.empty");
     this.table.hidden = isEmpty;
     this.more.hidden = this.#found.length >= this.#total;
     this.shown.textContent = isEmpty ? "" : t("docs.shown", { shown: this.#found.length, total: this.#total });
@@ -145,8 +143,8 @@ export class DocumentList {
       el(
         "td",
         { role: "cell", class: "actions" },
-        status === "failed" && uploaded && iconButton(AGAIN, ["docs.again", { name }], () => this.#again(document)),
-        iconButton(BIN, ["docs.delete", { name }], () => this.#delete(document), { class: "delete-document" }),
+        status === "failed" && uploaded && iconButton(RETRY, ["docs.again", { name }], () => this.#again(document)),
+        iconButton(DELETE, ["docs.delete", { name }], () => this.#delete(document), { class: "delete-document" }),
       ),
     );
   }

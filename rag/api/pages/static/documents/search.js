@@ -2,7 +2,7 @@
 
 import { getJson } from "../api.js";
 import { anchorWords } from "../chat/citations.js";
-import { announce, el } from "../dom.js";
+import { announce, el, say } from "../dom.js";
 import { number, t } from "../i18n.js";
 import { marked } from "./marked.js";
 
@@ -101,8 +101,7 @@ export class SearchBox {
       }
     }
     button.setAttribute("aria-expanded", String(Boolean(button.alone)));
-    button.dataset.t = button.alone ? "docs.around.less" : "docs.around";
-    button.textContent = t(button.dataset.t);
+    say(button, "t", button.alone ? "docs.around.less" : "docs.around");
   }
 }
 

@@ -3,11 +3,11 @@
 import { getJson, inWords, upload } from "../api.js";
 import { announce, el, iconButton, say } from "../dom.js";
 import { number, t } from "../i18n.js";
+import { CLOSE } from "../icons.js";
 import { filesOf } from "./dropped.js";
 
 const AT_ONCE = 3;
 const POLL_MS = 500;
-const CROSS = "M6 6l12 12M18 6 6 18";
 
 export class Uploads {
   #collection = null;
@@ -93,7 +93,7 @@ class Item {
     this.store = `v1/vector_stores/${encodeURIComponent(collection)}/files`;
     this.bar = el("progress", { max: "1", value: "0", "aria-label": file.name });
     this.state = el("span", { class: "upload-state numbers", t: "docs.waiting" });
-    this.button = iconButton(CROSS, ["docs.stop", { name: file.name }], () => this.#end());
+    this.button = iconButton(CLOSE, ["docs.stop", { name: file.name }], () => this.#end());
     this.element = el("li", { class: "upload" }, el("bdi", { class: "upload-name" }, file.name), this.bar, this.state, this.button);
   }
 
