@@ -108,11 +108,13 @@ def sample_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
+def serve_fake(sample_data_dir: Path, tiny_format: Path, tmp_path_factory: pytest.TempPathFactory) -> ServeFake:
     """Starts a service over the sample with a fake engine: `serve_fake(reply, settings={...}, encoder=…, **engine)`.
 
     Nothing is computed ahead unless the settings say so: the first question then computes the shared prefix.
+    Whoever names no data directory shares one; what is written there is not in the sample, which others copy.
     """
+    shared = shutil.copytree(sample_data_dir, tmp_path_factory.mktemp("shared") / "data")
 
     @contextmanager
     def start(
@@ -128,7 +130,7 @@ def serve_fake(sample_data_dir: Path, tiny_format: Path) -> ServeFake:
         # Without a cost of its own, what the service measures as its pace would be noise.
         says = reply if callable(reply) else lambda _: reply
         fake = FakeEngine(says, info=info, **{"uncached_token_s": 2e-5, **engine})  # type: ignore[arg-type]
-        own = {"data_dir": sample_data_dir, "engine": {"urls": ["fake://engine"]}, "cache": {"warm": False}}
+        own = {"data_dir": shared, "engine": {"urls": ["fake://engine"]}, "cache": {"warm": False}}
         tree = {**own, **(settings or {})}
         pool = EnginePool([Slot(engine=fake)])
         with serving(

@@ -9,19 +9,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx2
 import pytest
 
-from ingest.pipeline import ingest
 from rag.cli.frame import run
 from rag.cli.uploads import failed_uploads
-from rag.embed import FakeEncoder
-from rag.settings import Settings
-from rag.store import Store
 
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 OPTIONS = {"text": True, "timeout": 90, "capture_output": True}
 REPLY = "The standard warranty lasts 26 months [1]."
 SLOW = "word " * 400
@@ -35,16 +29,6 @@ class Done:
     returncode: int
     stdout: str
     stderr: str
-
-
-@pytest.fixture
-def data_dir(tmp_path):
-    """One of the test's own: the sample, and its guide in `secret`. Others add to theirs."""
-    store, settings = Store(tmp_path / "own"), Settings().ingest
-    for collection, folder in (("default", SAMPLE), ("secret", SAMPLE / "guide")):
-        ingest([folder], collection=collection, store=store, encoder=FakeEncoder(), settings=settings)
-    store.close()
-    return tmp_path / "own"
 
 
 @pytest.fixture
