@@ -7,7 +7,7 @@ import typer
 
 from rag.cli.cited import citation_lines
 from rag.cli.client import connected
-from rag.cli.options import ApiKey, AsJson, Config, DataDir, Url, collection_names, in_utf8, load_settings
+from rag.cli.options import ApiKey, AsJson, Config, DataDir, ServedCollection, Url, in_utf8, load_settings
 from rag.cli.output import say, say_json
 from rag.cli.running import target
 from rag.cli.stream import stream_answer
@@ -16,16 +16,7 @@ from rag.cli.stream import stream_answer
 def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What you want to know.", callback=in_utf8)],
     *,
-    collection: Annotated[
-        str | None,
-        typer.Option(
-            "-c",
-            "--collection",
-            help="Name or id of a collection. [default: default]",
-            show_default=False,
-            autocompletion=collection_names,
-        ),
-    ] = None,
+    collection: ServedCollection = None,
     url: Url = None,
     api_key: ApiKey = None,
     data_dir: DataDir = None,

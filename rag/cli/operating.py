@@ -11,12 +11,12 @@ _TIMEOUT_S = 3600.0
 
 # Any: JSON of the service, whose fields are handed on as they are.
 def post(service: "Target", path: str, body: Mapping[str, object]) -> dict[str, Any]:
-    """What the service answers when it has done it. As of `call`."""
+    """What the service answers when it has done it. Raises as `_call`."""
     return _call(service, "POST", path, body)
 
 
 def get(service: "Target", path: str) -> dict[str, Any]:
-    """What the service answers. As of `call`."""
+    """What the service answers. Raises as `_call`."""
     return _call(service, "GET", path, None)
 
 

@@ -49,18 +49,6 @@ def collection_names(context: typer.Context, incomplete: str) -> list[str]:
         return []
 
 
-Collection = Annotated[
-    str,
-    typer.Option(
-        "-c",
-        "--collection",
-        help="Name or id of a collection.",
-        show_default=True,
-        autocompletion=collection_names,
-    ),
-]
-
-
 def in_utf8(text: str | None) -> str | None:
     """The text of an argument, as it came.
 
@@ -72,6 +60,29 @@ def in_utf8(text: str | None) -> str | None:
     except UnicodeEncodeError as error:
         raise typer.BadParameter(f"{text!r} is not UTF-8 from character {error.start} on") from None
     return text
+
+
+Collection = Annotated[
+    str,
+    typer.Option(
+        "-c",
+        "--collection",
+        help="Name or id of a collection.",
+        show_default=True,
+        autocompletion=collection_names,
+    ),
+]
+ServedCollection = Annotated[  # where the service knows the default
+    str | None,
+    typer.Option(
+        "-c",
+        "--collection",
+        help="Name or id of a collection. [default: default]",
+        show_default=False,
+        autocompletion=collection_names,
+        callback=in_utf8,
+    ),
+]
 
 
 def load_settings(data_dir: Path | None, config: Path | None, **sections: Mapping[str, object]) -> "Loaded":

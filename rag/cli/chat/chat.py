@@ -8,24 +8,14 @@ from rag.cli.chat.commands import COMMANDS, obey
 from rag.cli.chat.conversation import Conversation
 from rag.cli.chat.keyboard import is_typed, lines, waiting
 from rag.cli.cited import citation_lines
-from rag.cli.options import ApiKey, AsJson, Config, DataDir, Url, collection_names, in_utf8, load_settings
+from rag.cli.options import ApiKey, AsJson, Config, DataDir, ServedCollection, Url, load_settings
 from rag.cli.output import note, say, say_json, say_parts
 from rag.cli.running import target
 
 
 def chat(
     *,
-    collection: Annotated[
-        str | None,
-        typer.Option(
-            "-c",
-            "--collection",
-            help="Name or id of a collection. [default: default]",
-            show_default=False,
-            autocompletion=collection_names,
-            callback=in_utf8,
-        ),
-    ] = None,
+    collection: ServedCollection = None,
     model: Annotated[
         str | None,
         typer.Option(help="Who answers; with :plain at its end without documents. [default: the service's model]"),
