@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from rag.engine import EngineInfo, EnginePool, LocalEngine, Slot, local_slot, running_slot
+from rag.engine import EngineInfo, EnginePool, LocalEngine, Slot, base_url, local_slot, running_slot
 from rag.errors import ConfigError, EngineTimeout, InvalidRequest, NotFound
 from rag.models import chat_model_source
 from rag.served import Served, open_served
@@ -80,7 +80,7 @@ class Fleet:
         Raises:
             NotFound: there is none.
         """
-        wanted = name.rstrip("/").removesuffix("/v1")
+        wanted = base_url(name)
         for slot in self._order:
             if wanted in {slot.engine.url, slot.name}:
                 return slot

@@ -8,7 +8,7 @@ from rag.api.body import JsonRoute
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
 from rag.auth import Scope
-from rag.engine import Slot
+from rag.engine import Slot, base_url
 from rag.errors import EngineTimeout, InvalidRequest
 from rag.rooms import Rooms
 
@@ -57,7 +57,7 @@ async def add_engine(body: NewEngine, rooms: RoomsDep) -> Json:
         slot = await fleet.local(body.model, device=body.device)
         await fleet.add(slot)
     elif drained := next(
-        (each for each in fleet.slots if each.is_leaving and each.engine.url == _bare(body.url)), None
+        (each for each in fleet.slots if each.is_leaving and each.engine.url == base_url(body.url or "")), None
     ):
         slot = drained
         await fleet.undrain(slot)
@@ -91,10 +91,6 @@ async def remove_engine(body: OldEngine, rooms: RoomsDep) -> Json:
 
 def _wait_s(body: OldEngine, rooms: Rooms) -> float:
     return rooms.settings.server.request_timeout_s if body.wait_s is None else body.wait_s
-
-
-def _bare(url: str | None) -> str:
-    return (url or "").rstrip("/").removesuffix("/v1")
 
 
 def engine_facts(slot: Slot, rooms: Rooms) -> Json:

@@ -18,6 +18,7 @@ import httpx2
 
 from rag.bench.service import rag, running_service
 from rag.bench.stats import percentile
+from rag.engine import base_url
 from rag.errors import EngineError
 
 _SEED = 20261122
@@ -75,7 +76,7 @@ def bench_load(*, url: str | None, n_requests: int, prompt_tokens: int, token: s
 def some_service(url: str | None, prompt_tokens: int) -> Iterator[str]:
     """The address of the service at `url`, or of one of our own over so many made-up tokens, for the block."""
     if url:
-        yield url.rstrip("/").removesuffix("/v1")
+        yield base_url(url)
         return
     with tempfile.TemporaryDirectory(prefix="prefixrag-bench-") as folder:
         documents, data_dir = Path(folder) / "documents", Path(folder) / "data"

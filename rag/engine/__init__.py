@@ -5,7 +5,7 @@ from rag.engine.command import is_cpu_build
 from rag.engine.devices import check_devices
 from rag.engine.events import EventAddresses, KvEvents
 from rag.engine.fake import FakeEngine
-from rag.engine.http import VllmEngine
+from rag.engine.http import VllmEngine, base_url
 from rag.engine.launch import LocalEngine
 from rag.engine.pool import EnginePool
 from rag.engine.probe import Reuse, probe_reuse
@@ -25,6 +25,7 @@ __all__ = [
     "State",
     "Ticket",
     "VllmEngine",
+    "base_url",
     "check_devices",
     "is_cpu_build",
     "local_slot",

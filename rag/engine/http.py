@@ -26,6 +26,11 @@ _SOME_TOKEN = 100  # an ordinary one in every vocabulary
 log = structlog.get_logger()
 
 
+def base_url(url: str) -> str:
+    """The address of a server, which people name with `/v1` or without."""
+    return url.rstrip("/").removesuffix("/v1")
+
+
 class VllmEngine:
     """One vLLM server. Prompts go to it as token ids, so no template touches them again.
 
@@ -45,7 +50,7 @@ class VllmEngine:
             ConfigError: `url` is no address of a server.
         """
         _check_url(url)
-        self.url = url.rstrip("/").removesuffix("/v1")
+        self.url = base_url(url)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
         self._client = httpx2.AsyncClient(
