@@ -89,6 +89,12 @@ class Shell:
 
 
 @pytest.fixture(scope="session")
+def shell_in() -> type[Shell]:
+    """Makes a shell: as of `Shell`."""
+    return Shell
+
+
+@pytest.fixture(scope="session")
 def programs(tmp_path_factory) -> Iterator[Path]:
     """A folder for PATH with `rag`, `python` and `make`."""
     folder = tmp_path_factory.mktemp("programs")

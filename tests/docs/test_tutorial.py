@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -38,7 +39,7 @@ def clone(tmp_path) -> Path:
 
 
 @pytest.mark.timeout(900)
-def test_with_a_scripted_engine(clone, programs, tiny_format, tmp_path) -> None:
+def test_with_a_scripted_engine(shell_in, clone, programs, tiny_format, tmp_path) -> None:
     activate = clone / ".venv" / "bin" / "activate"
     activate.parent.mkdir(parents=True)
     activate.write_text(f"export PATH={programs}:$PATH\n")
@@ -47,7 +48,7 @@ def test_with_a_scripted_engine(clone, programs, tiny_format, tmp_path) -> None:
         engine = ["--port", str(port), "--model", MODEL, "--source", str(tiny_format), "--reply", ANSWER]
         stack.enter_context(process([sys.executable, "-m", "rag.engine.fake_server", *engine], ROOT, dict(os.environ)))
         small = {"RAG_EMBEDDING__MODEL": "fake", "RAG_ENGINE__URLS": f'["http://127.0.0.1:{port}"]'}
-        said = followed(clone, {"PATH": f"{programs}:{os.environ['PATH']}", **small}, tmp_path)
+        said = followed(shell_in, clone, {"PATH": f"{programs}:{os.environ['PATH']}", **small}, tmp_path)
 
     assert "15 new" in said["rag ingest"]
     assert "26 months" in said["rag search"]
@@ -57,14 +58,14 @@ def test_with_a_scripted_engine(clone, programs, tiny_format, tmp_path) -> None:
 
 @pytest.mark.tutorial
 @pytest.mark.timeout(1800)
-def test_with_a_real_engine(clone, tmp_path, capsys) -> None:
+def test_with_a_real_engine(shell_in, clone, tmp_path, capsys) -> None:
     (clone / ".venv").symlink_to(sys.prefix)
     make = tmp_path / "bin" / "make"
     make.parent.mkdir()
     make.write_text(f'#!/bin/sh\nexec {shutil.which("make")} -n "$@"\n')  # set-up has been done, by this test's own
     make.chmod(0o755)
     began = time.monotonic()
-    said = followed(clone, {"PATH": f"{make.parent}:{os.environ['PATH']}"}, tmp_path)
+    said = followed(shell_in, clone, {"PATH": f"{make.parent}:{os.environ['PATH']}"}, tmp_path)
     took_s = time.monotonic() - began
 
     with capsys.disabled():
@@ -78,11 +79,13 @@ def test_with_a_real_engine(clone, tmp_path, capsys) -> None:
     assert took_s < 600
 
 
-def followed(clone: Path, variables: dict[str, str], home: Path) -> dict[str, str]:
+def followed(shell_in: Callable[..., Any], clone: Path, variables: dict[str, str], home: Path) -> dict[str, str]:
     """What each block printed, by its first words. One marked for a second terminal runs beside those behind it."""
     port = free_port()
     own = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(clone), "RAG_SERVER__PORT": str(port)}
     environment = {**variables, **own}
+    url = f"http://127.0.0.1:{port}"
+    shell = shell_in(clone, url, environment)
     mark = TEXT[: TEXT.index("<!-- second terminal -->")].count("\n") + 1
     said: dict[str, str] = {}
     with ExitStack() as stack:
@@ -92,9 +95,9 @@ def followed(clone: Path, variables: dict[str, str], home: Path) -> dict[str, st
                 service = stack.enter_context(process(command, clone, environment))
                 wait_until(lambda: is_ready(port), service)
                 continue
-            code = block.code.replace(WRITTEN, f"http://127.0.0.1:{port}")
-            if block.language == "python":
-                (clone / "ask.py").write_text(code)
+            code = block.code
+            if block.language == "python":  # by the python of the environment that a block before it has entered
+                (clone / "ask.py").write_text(code.replace(WRITTEN, url))
                 code = "python ask.py"
             name = (
                 "python"
@@ -108,22 +111,7 @@ def followed(clone: Path, variables: dict[str, str], home: Path) -> dict[str, st
                     code,
                 )
             )
-            # As in one terminal: what a block exports holds for those behind it.
-            kept = home / ".exported"
-            kept.touch()
-            script = f". {kept}\n{code}\nexport -p > {kept}"
-            done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", script],
-                cwd=clone,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, f"{block.place}:\n{code}\nsaid\n{done.stdout}"
-            said.setdefault(name, done.stdout)
+            said.setdefault(name, shell.run(code, "sh"))
     return said
 
 
