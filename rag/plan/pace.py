@@ -42,5 +42,5 @@ def fit_pace(samples: Sequence[tuple[int, int, float]]) -> Pace:
     # Noise must not make work free, nor a cached token nearly as dear as a new one: a fifth of one was the most that
     # was seen (8B on one H200, a slow host in front of it), a sixtieth on a small CPU.
     new_ms = max(new_ms, 1e-6)
-    cached_ms = min(max(cached_ms, new_ms / 1000), new_ms / 3)
+    cached_ms = min(max(cached_ms, new_ms / 1000), new_ms / 5)
     return Pace(fixed_ms=max(fixed, 0.0), new_ms=new_ms, cached_ms=cached_ms, attention_ms=share * new_ms)

@@ -126,6 +126,19 @@ def complete(page: Page) -> Locator:
     return page.locator(".answer").last
 
 
+def test_a_question_sent_before_the_models_are_known_is_asked_then(world, tab, page) -> None:
+    world.says[:] = [QUOTE]
+    held = []
+    page.route("**/v1/models", lambda route, _: held.append(route))
+    page.goto(world.url)
+    page.fill("#question", "When is the frost alert sent?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#question")).to_have_value("When is the frost alert sent?")
+    assert page.locator(".answer").count() == 0
+    held[0].continue_()
+    expect(page.locator(".answer .text")).to_contain_text(QUOTE[:20])
+
+
 def test_a_statement_opens_its_source_with_the_quote_marked(world, tab, page) -> None:
     answer = ask(page, world, QUOTE)
     cite = answer.locator(".cite")
@@ -338,7 +351,7 @@ def test_conversations_are_kept_until_they_are_deleted(world, tab, page) -> None
     page.get_by_role("button", name="First?", exact=True).click()
     expect(page.locator(".answer .cite")).to_have_text("1")
     ask(page, world, "More.", "And then?")
-    assert "First?" in page.locator("#conversation-list li").first.inner_text()
+    expect(page.locator("#conversation-list li").first).to_contain_text("First?")
     for name in ("Delete “First?”", "Delete “Other one?”"):
         page.get_by_role("button", name=name).click()
         assert tab.barriers() == []

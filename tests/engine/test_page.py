@@ -52,7 +52,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def ask(page: Page, question: str) -> Locator:
     page.fill("#question", question)
+    n_answers = page.locator(".answer").count()
     page.keyboard.press("Enter")
+    expect(page.locator(".answer")).to_have_count(n_answers + 1)
     return complete(page)
 
 

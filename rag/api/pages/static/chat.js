@@ -30,6 +30,7 @@ const sidebar = new Sidebar(at("conversations"), listButton, { open, remove });
 const title = el("p", { class: "title", dir: "auto" });
 const more = exportMenu();
 let current = null;
+let isDue = false; // a question was sent before it was known what can answer
 
 head.append(listButton, title, more, iconButton(NEW, "chat.new", () => start(), { class: "new-button" }));
 at("new").prepend(icon(NEW));
@@ -37,7 +38,7 @@ at("new").addEventListener("click", () => start());
 at("delete-all").prepend(icon(DELETE));
 at("delete-all").addEventListener("click", removeAll);
 at("composer").addEventListener("submit", (event) => (event.preventDefault(), submit()));
-field.addEventListener("input", refresh);
+field.addEventListener("input", () => ((isDue = false), refresh()));
 field.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
@@ -64,6 +65,7 @@ async function connect() {
     if (current.record.model) choices.choose(current.record);
     banner.replaceChildren();
     if (current.messages.length === 0) greet();
+    if (isDue) submit();
   } catch (error) {
     banner.replaceChildren(el("p", { class: "note bad", role: "alert", dir: "auto" }, inWords(error)));
     const willPass = error instanceof ApiError && (error.status === 0 || error.status >= 500);
@@ -97,7 +99,9 @@ function open(record) {
 
 async function submit(content = field.value.trim()) {
   if (current.running) return current.stop();
-  if (!content || send.disabled) return;
+  if (!content) return;
+  isDue = !choices.model.value; // `connect` sends it
+  if (isDue) return announce(t("chat.waiting"));
   if (current.messages.length === 0) thread.clear();
   field.value = "";
   announce(t("chat.waiting"));
@@ -153,7 +157,7 @@ function refresh() {
   say(send, "tLabel", isRunning ? "chat.stop" : "chat.send");
   say(send, "tTitle", isRunning ? "chat.stop" : "chat.send");
   send.classList.toggle("stops", isRunning);
-  send.disabled = !isRunning && (!field.value.trim() || !choices.model.value);
+  send.disabled = !isRunning && !field.value.trim();
   more.hidden = !current?.messages.length;
 }
 
