@@ -15,8 +15,8 @@ demo: setup ## ingest data/sample, serve it with the embedded models, ask three 
 serve: setup ## serve on http://127.0.0.1:8000 until interrupted
 	@.venv/bin/rag serve
 
-test: setup ## run the tests, the fast ones first
-	@.venv/bin/python -m pytest
+test: setup ## run the tests, in two processes: vLLM's in one, those of other files where there is room
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 bench: setup ## measure what the service adds to the engine's first token
 	@.venv/bin/rag bench load

@@ -27,6 +27,20 @@ CHATML = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For two processes: a file's tests stay together, for its fixtures, and all that share the one vLLM.
+
+    Those take longest, so they come first.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    engine = ROOT / "tests" / "engine"
+    items.sort(key=lambda item: item.path.parent != engine)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("engine" if item.path.parent == engine else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def tiny_tokenizer_json() -> str:
     """A byte-level BPE of 2,000 words, trained on the sample, with ChatML's control tokens."""

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 import openai
+import psutil
 import pytest
 
 from rag.engine import EnginePool, running_slots
@@ -174,19 +175,24 @@ def test_groups_never_predict_each_others_blocks(service) -> None:
     run(check)
 
 
-def test_after_a_kill_the_mirror_starts_anew(service) -> None:
+def test_a_killed_engine_comes_back_and_its_mirror_starts_anew(service) -> None:
     before = service.ready()["engines"][0]
+    children = [child.pid for child in psutil.Process(before["pid"]).children(recursive=True)]
     os.kill(before["pid"], signal.SIGKILL)
     deadline = time.monotonic() + 200
+    seen = set()
     while True:
         try:
             reuse = ask(service, "Still there?")
             if service.ready()["engines"][0]["restarts"] > before["restarts"]:
                 break
-        except openai.APIStatusError:
+        except openai.APIStatusError as error:
+            seen.add((error.status_code, error.body["code"]))
             time.sleep(0.2)
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, seen
+        assert {status for status, _ in seen} <= {502, 503}
     assert (reuse["predicted_cached_tokens"], reuse["cached_tokens"]) == (0, 0)
+    assert not any(psutil.pid_exists(child) for child in children)
     wait_until_live(service)
     reuses = [ask(service, f"Are you there, number {n}?") for n in range(4)]
     assert [reuse for reuse in reuses if error_blocks(service, reuse) > 1] == []

@@ -1,13 +1,10 @@
 """Reuse on a real vLLM: what is predicted is what happens."""
 
-import os
-import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import openai
-import psutil
 import pytest
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -172,25 +169,3 @@ def test_real_embeddings_through_the_official_client(service) -> None:
     dots = [sum(a * b for a, b in zip(vectors[0], other, strict=True)) for other in vectors]
     assert dots[0] == pytest.approx(1, abs=1e-3)
     assert dots[1] > dots[2]
-
-
-def test_a_killed_engine_comes_back(service) -> None:
-    pid = service.ready()["engines"][0]["pid"]
-    children = [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 150
-    seen = set()
-    while True:
-        try:
-            answer = ask(service, "Still there?", max_tokens=4)
-            if service.ready()["engines"][0]["restarts"] == 1:
-                break
-        except openai.APIStatusError as error:
-            seen.add((error.status_code, error.body["code"]))
-        assert time.monotonic() < deadline, seen
-        assert {status for status, _ in seen} <= {502, 503}
-        time.sleep(0.2)
-    check_prediction(service, answer)
-    assert not any(psutil.pid_exists(child) for child in children)
-    for question in QUESTIONS:
-        check_prediction(service, ask(service, question))
