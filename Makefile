@@ -16,7 +16,7 @@ serve: setup ## serve on http://127.0.0.1:8000 until interrupted
 	@.venv/bin/rag serve
 
 test: setup ## run the tests, in two processes: vLLM's in one, those of other files where there is room
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@.venv/bin/python -m pytest -n 2 --no-loadscope-reorder
 
 bench: setup ## measure what the service adds to the engine's first token
 	@.venv/bin/rag bench load

@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "data" / "sample"
+_ENGINE = "tests/engine"
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -27,18 +30,23 @@ CHATML = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For two processes: a file's tests stay together, for its fixtures, and all that share the one vLLM.
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """A file's tests stay in one process, for its fixtures, and so do all that share the one vLLM."""
 
-    Those take longest, so they come first.
-    """
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    engine = ROOT / "tests" / "engine"
-    items.sort(key=lambda item: item.path.parent != engine)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("engine" if item.path.parent == engine else str(item.path)))
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::", 1)[0]
+        return _ENGINE if path.startswith(f"{_ENGINE}/") else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """For `-n 2`."""
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Among several processes those tests come first that take longest in one; alone, those that are fast."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: not item.nodeid.startswith(f"{_ENGINE}/"))
 
 
 @pytest.fixture(scope="session")
