@@ -26,6 +26,10 @@ from rag.rooms import Rooms, open_rooms
 from rag.settings import ServerSettings, Settings
 from rag.warm import warming
 
+# Clients keep an idle connection for a few seconds, those of OpenAI's packages for five: they close first, so none
+# sends a request into one that is being closed.
+_IDLE_S = 30
+
 log = structlog.get_logger()
 
 
@@ -52,6 +56,7 @@ def serve(
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=settings.server.drain_s,
+        timeout_keep_alive=_IDLE_S,
     )
     config.load()
     config.ssl = certificate.context if certificate else None

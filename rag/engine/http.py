@@ -21,6 +21,8 @@ _CACHE_CONFIG = re.compile(r"^vllm:cache_config_info\{(.*)\} ", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 # The engine's own limits do the waiting; a silent one is found by the request's deadline.
 _TIMEOUT = httpx2.Timeout(None, connect=5.0)
+# Servers close what is idle, vLLM after five seconds. A request on its way just then would be lost: so we close first.
+_IDLE_S = 2.0
 _SOME_TOKEN = 100  # an ordinary one in every vocabulary
 
 log = structlog.get_logger()
@@ -52,7 +54,7 @@ class VllmEngine:
         _check_url(url)
         self.url = base_url(url)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=_IDLE_S)
         self._client = httpx2.AsyncClient(
             base_url=self.url, headers=headers, timeout=_TIMEOUT, limits=limits, trust_env=False
         )

@@ -252,3 +252,27 @@ def test_defaults_fill_what_is_open_and_nothing_else(vllm: Vllm, tokenizer: Toke
         "max_tokens": 2, "temperature": 0.0, "top_k": -1, "top_p": 0.95, "repetition_penalty": 1.05,
         "detokenize": False,
     }  # fmt: skip
+
+
+def test_a_connection_that_was_idle_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may close it just then."""
+    monkeypatch.setattr("rag.engine.http._IDLE_S", 0.2)
+    connections = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    async def main() -> list[int]:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            engine = VllmEngine(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            await engine.check()
+            await asyncio.sleep(0.3)
+            await engine.check()
+            await engine.close()
+            for writer in connections:
+                writer.close()
+        return len(connections)
+
+    assert asyncio.run(main()) == 2
