@@ -15,13 +15,13 @@ DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_demo_ends_in_cited_answers(tmp_path: Path) -> None:
     for name in ("sample", "questions"):
         shutil.copytree(DATA / name, tmp_path / "data" / name)
     command = [sys.executable, "-m", "rag.demo"]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
-    done = subprocess.run(command, cwd=tmp_path, env=plain, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=plain, capture_output=True, text=True, timeout=900, check=False)
     print(done.stdout, done.stderr)  # noqa: T201 - shown when the test fails
     assert done.returncode == 0
     assert done.stdout.count("Question:") == 3

@@ -16,7 +16,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from rag.bench.service import running_service
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
 _BROWSER = runpy.run_path(str(Path(__file__).parents[1] / "browser" / "conftest.py"))
 browser, tab = _BROWSER["browser"], _BROWSER["tab"]
