@@ -5,6 +5,7 @@ They lie below data/clients, are made from the locks in requirements/clients, an
 
 import hashlib
 import shutil
+import socket
 import subprocess
 import sys
 import venv
@@ -41,6 +42,12 @@ def node_script() -> Path:
         _run(["npm", "install", "--no-package-lock", "--no-fund", "--no-audit", "--silent"], folder)
         _sign(folder, package)
     return Path(shutil.copy(NODE / "client.mjs", folder))
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def _is_of(folder: Path, lock: Path) -> bool:
