@@ -64,10 +64,11 @@ def test_a_recipe_of_the_pages_runs(url, block, tmp_path) -> None:
     folder, suffix = (MADE["node_script"]().parent, "mjs") if block.language == "js" else (tmp_path, "py")
     file = folder / f"recipe.{suffix}"  # Node finds packages beside the script
     file.write_text(block.code.replace("http://127.0.0.1:8000", url), "utf-8")
-    run(["node" if block.language == "js" else str(MADE["python_of"](block.run_with)), str(file)])
+    program = "node" if block.language == "js" else str(MADE["python_of"](block.run_with))
+    assert run([program, str(file)]).strip(), "it printed nothing"
 
 
-def run(command: list[str]) -> None:
+def run(command: list[str]) -> str:
     # None of our packages, no keys of the machine's user, and no word to anybody else.
     environment = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
     environment |= {
@@ -77,3 +78,4 @@ def run(command: list[str]) -> None:
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return done.stdout

@@ -6,7 +6,8 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import httpx2
@@ -18,7 +19,7 @@ MADE = runpy.run_path(str(TESTS / "clients" / "environments.py"))
 PAGES = runpy.run_path(str(TESTS / "docs" / "pages.py"))
 (RECIPE,) = [one for one in PAGES["blocks_of"]("", PAGES["read"]("docs/recipes.md")) if "open-webui" in one.code]
 WORDS = shlex.split(RECIPE.code)
-SETTINGS = dict(value.split("=", 1) for option, value in zip(WORDS, WORDS[1:], strict=False) if option == "-e")
+SETTINGS = dict(value.split("=", 1) for option, value in pairwise(WORDS) if option == "-e")
 SERVICE = "http://host.docker.internal:8000"  # as a container sees it
 MODEL = "SmolLM2-135M-Instruct"
 ANSWER = "The warranty lasts 26 months. [1]"
@@ -54,7 +55,9 @@ def web(served, data, key_in, tmp_path_factory) -> Iterator[httpx2.Client]:
     """Open WebUI's own API, for somebody who has signed up."""
     own = {**SETTINGS, "OPENAI_API_KEY": key_in(data)}
     own["OPENAI_API_BASE_URL"] = SETTINGS["OPENAI_API_BASE_URL"].replace(SERVICE, served[0])
-    with started(own, tmp_path_factory.mktemp("webui")) as url, httpx2.Client(base_url=url, timeout=120, trust_env=False) as client:
+    with ExitStack() as stack:
+        url = stack.enter_context(started(own, tmp_path_factory.mktemp("webui")))
+        client = stack.enter_context(httpx2.Client(base_url=url, timeout=120, trust_env=False))
         person = {"name": "Ada", "email": "ada@example.com", "password": "Correct-horse-7"}
         signed_up = client.post("/api/v1/auths/signup", json=person).raise_for_status().json()
         client.headers["Authorization"] = f"Bearer {signed_up['token']}"
@@ -88,7 +91,9 @@ def started(settings: dict[str, str], folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def until(holds: Callable[[], object], told: Callable[[], str], process: "subprocess.Popen[bytes] | None" = None) -> None:
+def until(
+    holds: Callable[[], object], told: Callable[[], str], process: "subprocess.Popen[bytes] | None" = None
+) -> None:
     end = time.monotonic() + 600
     while not holds():
         assert process is None or process.poll() is None, f"it has ended: {told()}"
