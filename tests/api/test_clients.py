@@ -19,7 +19,7 @@ RECIPES = [
     block
     for page in PAGES["pages"]()
     for block in PAGES["blocks_of"](page, PAGES["read"](page))
-    if block.run_with or block.language == "js"
+    if block.run_with
 ]
 ANSWER = "The warranty lasts 26 months. [1]"
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Bergen"}}\n</tool_call>'
@@ -61,10 +61,10 @@ def test_the_official_node_client_works_unchanged(url) -> None:
 
 @pytest.mark.parametrize("block", RECIPES, ids=lambda block: block.place)
 def test_a_recipe_of_the_pages_runs(url, block, tmp_path) -> None:
-    folder, suffix = (MADE["node_script"]().parent, "mjs") if block.language == "js" else (tmp_path, "py")
+    folder, suffix = (MADE["node_script"]().parent, "mjs") if block.run_with == "node" else (tmp_path, "py")
     file = folder / f"recipe.{suffix}"  # Node finds packages beside the script
     file.write_text(block.code.replace("http://127.0.0.1:8000", url), "utf-8")
-    program = "node" if block.language == "js" else str(MADE["python_of"](block.run_with))
+    program = "node" if block.run_with == "node" else str(MADE["python_of"](block.run_with))
     assert run([program, str(file)]).strip(), "it printed nothing"
 
 

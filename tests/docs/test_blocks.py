@@ -90,6 +90,8 @@ def test_a_block_says_what_it_is_and_a_mark_why(block) -> None:
         commanding = [line for line in block.code.split("\n") if line.startswith(PROGRAMS)]
         assert not commanding, f"{block.place}: commands belong in a block of sh: {commanding}"
         assert not block.not_run, f"{block.place}: a block of text is not run anyway"
+    if block.language in NODE:
+        assert block.run_with == "node", f"{block.place}: mark it <!-- run with: node -->"
     if block.language in OTHER_SHELLS:
         assert block.page == "docs/terminal.md", f"{block.place}: nothing runs a block of {block.language} here"
     if block.not_run:
