@@ -55,13 +55,14 @@ def test_a_python_client_works_unchanged(url, name) -> None:
     run([str(MADE["python_of"](name)), str(CLIENTS / f"client_{name}.py"), url])
 
 
-def test_the_official_node_client_works_unchanged(url) -> None:
-    run(["node", str(MADE["node_script"]()), url])
+@pytest.mark.parametrize("name", ["client", "client_langchain"])
+def test_a_node_client_works_unchanged(url, name) -> None:
+    run(["node", str(MADE["node_script"](name)), url])
 
 
 @pytest.mark.parametrize("block", RECIPES, ids=lambda block: block.place)
 def test_a_recipe_of_the_pages_runs(url, block, tmp_path) -> None:
-    folder, suffix = (MADE["node_script"]().parent, "mjs") if block.run_with == "node" else (tmp_path, "py")
+    folder, suffix = (MADE["node_script"]("client").parent, "mjs") if block.run_with == "node" else (tmp_path, "py")
     file = folder / f"recipe.{suffix}"  # Node finds packages beside the script
     file.write_text(block.code.replace("http://127.0.0.1:8000", url), "utf-8")
     program = "node" if block.run_with == "node" else str(MADE["python_of"](block.run_with))
