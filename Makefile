@@ -28,7 +28,7 @@ bench-arms: setup ## install what `rag bench reuse` and `ingest` compare with, i
 fuzz: setup ## send 20,000 cases to the service: from the OpenAPI document, and good bodies changed
 	@.venv/bin/python -m pytest -q -m fuzz tests/api/test_fuzz.py
 
-test-clients: setup ## drive the service by other programs and their clients, in environments of their own (GB, PyPI and npm)
+test-clients: setup ## drive the service by other programs and their clients, in environments of their own; 3 GB
 	@.venv/bin/python -m pytest -m clients tests/api
 
 test-arms: bench-arms ## run what `rag bench ingest` compares with, on a few files

@@ -16,10 +16,7 @@ CLIENTS = Path(__file__).parents[1] / "clients"
 MADE = runpy.run_path(str(CLIENTS / "environments.py"))
 PAGES = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "pages.py"))
 RECIPES = [
-    block
-    for page in PAGES["pages"]()
-    for block in PAGES["blocks_of"](page, PAGES["read"](page))
-    if block.run_with
+    block for page in PAGES["pages"]() for block in PAGES["blocks_of"](page, PAGES["read"](page)) if block.run_with
 ]
 ANSWER = "The warranty lasts 26 months. [1]"
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Bergen"}}\n</tool_call>'
