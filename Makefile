@@ -28,8 +28,8 @@ bench-arms: setup ## install what `rag bench reuse` and `ingest` compare with, i
 fuzz: setup ## send 20,000 cases to the service: from the OpenAPI document, and good bodies changed
 	@.venv/bin/python -m pytest -q -m fuzz tests/api/test_fuzz.py
 
-test-clients: setup ## drive the service by other programs' clients, in environments of their own
-	@.venv/bin/python -m pytest -m clients tests/api/test_clients.py
+test-clients: setup ## drive the service by other programs and their clients, in environments of their own; 3 GB
+	@.venv/bin/python -m pytest -m clients tests/api
 
 test-arms: bench-arms ## run what `rag bench ingest` compares with, on a few files
 	@.venv/bin/python -m pytest -m arms tests/unit/test_bench_ingest.py

@@ -115,6 +115,12 @@ def prometheus() -> str:
     return _program("prometheus", package="prometheus")
 
 
+@pytest.fixture(scope="session")
+def installed() -> Callable[..., str]:
+    """Finds a program: `installed("zsh", package="zsh")` is its path; the test is left out where there is none."""
+    return _program
+
+
 def _program(name: str, *, package: str) -> str:
     """The path of a program that is installed; the test fails or is left out without it."""
     if found := shutil.which(name):
@@ -189,11 +195,11 @@ OpenTerminal = Callable[..., Terminal]
 
 @pytest.fixture
 def open_terminal(tmp_path: Path) -> Iterator[OpenTerminal]:
-    """Runs `rag` with these arguments on a terminal: `open_terminal("chat", NO_COLOR="1")`."""
+    """Runs `rag`, or `program`, with these arguments on a terminal: `open_terminal("chat", NO_COLOR="1")`."""
     with ExitStack() as stack:
 
-        def start(*arguments: str, cwd: Path = tmp_path, **environment: str) -> Terminal:
-            command = [sys.executable, "-m", "rag", *arguments]
+        def start(*arguments: str, program: str = "", cwd: Path = tmp_path, **environment: str) -> Terminal:
+            command = [*([program] if program else [sys.executable, "-m", "rag"]), *arguments]
             terminal = Terminal(
                 command, cwd=cwd, environment={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", **environment}
             )

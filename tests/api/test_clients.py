@@ -16,10 +16,7 @@ CLIENTS = Path(__file__).parents[1] / "clients"
 MADE = runpy.run_path(str(CLIENTS / "environments.py"))
 PAGES = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "pages.py"))
 RECIPES = [
-    block
-    for page in PAGES["pages"]()
-    for block in PAGES["blocks_of"](page, PAGES["read"](page))
-    if block.run_with or block.language == "js"
+    block for page in PAGES["pages"]() for block in PAGES["blocks_of"](page, PAGES["read"](page)) if block.run_with
 ]
 ANSWER = "The warranty lasts 26 months. [1]"
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Bergen"}}\n</tool_call>'
@@ -55,19 +52,21 @@ def test_a_python_client_works_unchanged(url, name) -> None:
     run([str(MADE["python_of"](name)), str(CLIENTS / f"client_{name}.py"), url])
 
 
-def test_the_official_node_client_works_unchanged(url) -> None:
-    run(["node", str(MADE["node_script"]()), url])
+@pytest.mark.parametrize("name", ["client", "client_langchain"])
+def test_a_node_client_works_unchanged(url, name) -> None:
+    run(["node", str(MADE["node_script"](name)), url])
 
 
 @pytest.mark.parametrize("block", RECIPES, ids=lambda block: block.place)
 def test_a_recipe_of_the_pages_runs(url, block, tmp_path) -> None:
-    folder, suffix = (MADE["node_script"]().parent, "mjs") if block.language == "js" else (tmp_path, "py")
+    folder, suffix = (MADE["node_script"]("client").parent, "mjs") if block.run_with == "node" else (tmp_path, "py")
     file = folder / f"recipe.{suffix}"  # Node finds packages beside the script
     file.write_text(block.code.replace("http://127.0.0.1:8000", url), "utf-8")
-    run(["node" if block.language == "js" else str(MADE["python_of"](block.run_with)), str(file)])
+    program = "node" if block.run_with == "node" else str(MADE["python_of"](block.run_with))
+    assert run([program, str(file)]).strip(), "it printed nothing"
 
 
-def run(command: list[str]) -> None:
+def run(command: list[str]) -> str:
     # None of our packages, no keys of the machine's user, and no word to anybody else.
     environment = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
     environment |= {
@@ -77,3 +76,4 @@ def run(command: list[str]) -> None:
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return done.stdout

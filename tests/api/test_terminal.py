@@ -227,17 +227,3 @@ def test_real_bash_completes_commands_options_and_collections(data_dir, tmp_path
     assert done.stdout.splitlines() == [
         "status", "--collection", "default secret", "complete -o default -F _rag_completion rag",
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_the_other_shells_have_a_script_and_answers(rag, tmp_path, shell) -> None:
-    shown = rag(tmp_path, "completion", shell)
-    environment = {
-        **os.environ,
-        "_RAG_COMPLETE": f"complete_{shell}",
-        "_TYPER_COMPLETE_ARGS": "rag sta",
-        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-    }
-    answered = subprocess.run([sys.executable, "-m", "rag"], check=False, env=environment, **OPTIONS)
-    assert "_RAG_COMPLETE" in shown.stdout
-    assert "status" in answered.stdout

@@ -5,6 +5,7 @@ They lie below data/clients, are made from the locks in requirements/clients, an
 
 import hashlib
 import shutil
+import socket
 import subprocess
 import sys
 import venv
@@ -30,8 +31,8 @@ def python_of(name: str) -> Path:
     return python
 
 
-def node_script() -> Path:
-    """The Node client's script, beside the packages that it needs. Their versions are exact; no lock is written."""
+def node_script(name: str) -> Path:
+    """A script for Node, beside the packages that it needs. Their versions are exact; no lock is written."""
     folder = FOLDER / "node"
     package = NODE / "package.json"
     if not _is_of(folder, package):
@@ -40,7 +41,13 @@ def node_script() -> Path:
         shutil.copy(package, folder)
         _run(["npm", "install", "--no-package-lock", "--no-fund", "--no-audit", "--silent"], folder)
         _sign(folder, package)
-    return Path(shutil.copy(NODE / "client.mjs", folder))
+    return Path(shutil.copy(NODE / f"{name}.mjs", folder))
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def _is_of(folder: Path, lock: Path) -> bool:

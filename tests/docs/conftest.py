@@ -15,7 +15,7 @@ import pytest
 from tokenizers import Tokenizer
 
 _API = runpy.run_path(str(Path(__file__).parents[1] / "api" / "conftest.py"))
-sample_data_dir, serve_fake = _API["sample_data_dir"], _API["serve_fake"]
+sample_data_dir, serve_fake, copy_data = _API["sample_data_dir"], _API["serve_fake"], _API["copy_data"]
 
 ROOT = Path(__file__).parents[2]
 FORKS = Path(__file__).with_name("forks.py")

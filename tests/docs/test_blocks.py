@@ -24,6 +24,7 @@ PAGES = runpy.run_path(str(Path(__file__).with_name("pages.py")))
 ROOT, pages, read, commands = (PAGES[name] for name in ("ROOT", "pages", "read", "commands"))
 BLOCKS = [block for page in pages() for block in PAGES["blocks_of"](page, read(page))]
 SHELL, PYTHON, NODE = {"sh", "bash"}, {"python"}, {"js", "javascript"}
+OTHER_SHELLS = {"zsh", "fish"}  # test_tab_key.py runs them
 READ = {"json", "toml", "yaml", "nginx"}
 SHOWN = {"text"}  # what a program prints
 # Commands that run until they are interrupted, or need what is not here: their words are checked, and that is all.
@@ -83,12 +84,16 @@ def shortened(code: str) -> str:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=ids)
 def test_a_block_says_what_it_is_and_a_mark_why(block) -> None:
-    known = SHELL | PYTHON | NODE | READ | SHOWN
+    known = SHELL | OTHER_SHELLS | PYTHON | NODE | READ | SHOWN
     assert block.language in known, f"{block.place}: name the language of the block, one of {sorted(known)}"
     if block.language in SHOWN:
         commanding = [line for line in block.code.split("\n") if line.startswith(PROGRAMS)]
         assert not commanding, f"{block.place}: commands belong in a block of sh: {commanding}"
         assert not block.not_run, f"{block.place}: a block of text is not run anyway"
+    if block.language in NODE:
+        assert block.run_with == "node", f"{block.place}: mark it <!-- run with: node -->"
+    if block.language in OTHER_SHELLS:
+        assert block.page == "docs/terminal.md", f"{block.place}: nothing runs a block of {block.language} here"
     if block.not_run:
         assert len(block.not_run.split()) >= 3, f"{block.place}: say why it cannot be run"
 
