@@ -23,7 +23,7 @@ WITHIN_S = 120
 def test_vllms_span_is_below_ours_and_ours_below_the_clients(service, route, trace, options) -> None:
     service.client.chat.completions.create(
         model=service.model,
-        messages=[{"role": "user", "content": "How long is the warranty?"}],
+        messages=[{"role": "user", "content": "How long is the warranty, xyzzy?"}],
         max_tokens=4,
         extra_headers={"traceparent": f"00-{trace}-{CLIENT}-01"},
         **options,
@@ -39,3 +39,4 @@ def test_vllms_span_is_below_ours_and_ours_below_the_clients(service, route, tra
     assert theirs.parent_span_id == ours.span_id
     tokens = [attribute.value.int_value for attribute in theirs.attributes if "prompt_tokens" in attribute.key]
     assert tokens[0] > 100
+    assert not any(b"xyzzy" in body for body in service.spans)
