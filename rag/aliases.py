@@ -15,7 +15,7 @@ from rag.errors import EngineError
 from rag.settings import AliasShare
 from rag.telemetry import Metrics
 
-_KEPT = 50  # requests of a model by an alias, the last ones
+_KEPT = 50  # requests of a kind to a model by an alias, the last ones
 _LEAST = 20  # of them on both sides before their times are compared
 _FAILED, _MORE_FAILED = 3, 0.1  # so many failed, and so much more of them than of the former's
 _SLOWER, _SLOWER_S = 1.5, 0.1  # times, and seconds, to the first token at the median
@@ -38,7 +38,7 @@ class Trial:
 
 @dataclass(slots=True)
 class _Record:
-    """The last requests of a model by an alias."""
+    """The last requests of a kind to a model by an alias."""
 
     failed: deque[bool] = field(default_factory=lambda: deque(maxlen=_KEPT))
     first_s: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
@@ -62,7 +62,7 @@ class Aliases:
             alias: (AliasShare(model=target),) if isinstance(target, str) else tuple(target)
             for alias, target in aliases.items()
         }
-        self._records: dict[tuple[str, str], _Record] = {}
+        self._records: dict[tuple[str, str, bool], _Record] = {}
         self._left: set[tuple[str, str]] = set()
         self._metrics.alias_left.clear()
         for alias, shares in self._shares.items():
@@ -90,41 +90,46 @@ class Aliases:
         return former.model if (alias, chosen.model) in self._left else chosen.model
 
     @asynccontextmanager
-    async def trial(self, alias: str | None, model: str) -> AsyncIterator[Trial]:
-        """A request, whose outcome counts for the model: an answer or the engine's failure within the block."""
-        note = partial(self._note, alias, model)
+    async def trial(self, alias: str | None, model: str, *, documents: bool) -> AsyncIterator[Trial]:
+        """A request, whose outcome counts for the model: an answer or the engine's failure within the block.
+
+        documents: whether it is answered from them. Only requests alike are compared: the bare model is faster.
+        """
+        note = partial(self._note, alias, model, documents=documents)
         try:
             yield Trial(note)  # who takes the answer need not come back for its end
         except EngineError:
             note(None)
             raise
 
-    def _note(self, alias: str | None, model: str, first_s: float | None) -> None:
+    def _note(self, alias: str | None, model: str, first_s: float | None, *, documents: bool) -> None:
         if alias is None or alias not in self._shares:
             return
         self._metrics.alias_answers.labels(alias, model, "failed" if first_s is None else "completed").inc()
-        record = self._records.setdefault((alias, model), _Record())
+        record = self._records.setdefault((alias, model, documents), _Record())
         record.failed.append(first_s is None)
         if first_s is not None:
             record.first_s.append(first_s)
         former = self._shares[alias][0].model
-        if model != former and (alias, model) not in self._left and (why := self._worse(alias, model, former)):
+        if model == former or (alias, model) in self._left:
+            return
+        if why := _worse(record, self._records.get((alias, former, documents), _Record())):
             self._left.add((alias, model))
             self._metrics.alias_left.labels(alias, model).set(1)
             log.warning("traffic_returned", alias=alias, model=model, to=former, reason=why)
 
-    def _worse(self, alias: str, model: str, former: str) -> str | None:
-        """Why a model does worse than the one before it; None: it does not."""
-        new, old = self._records[alias, model], self._records.get((alias, former), _Record())
-        if sum(new.failed) >= _FAILED and new.failed_share >= old.failed_share + _MORE_FAILED:
-            n_failed, n_all = sum(new.failed), len(new.failed)
-            return f"{n_failed} of its last {n_all} requests failed, {old.failed_share:.0%} of the other's"
-        if min(len(new.first_s), len(old.first_s)) < _LEAST:
-            return None
-        new_s, old_s = median(new.first_s), median(old.first_s)
-        if new_s > max(_SLOWER * old_s, old_s + _SLOWER_S):
-            return f"its first token takes {new_s:.2f} s at the median, the other's {old_s:.2f} s"
+
+def _worse(new: _Record, old: _Record) -> str | None:
+    """Why a model does worse than the one before it; None: it does not."""
+    if sum(new.failed) >= _FAILED and new.failed_share >= old.failed_share + _MORE_FAILED:
+        n_failed, n_all = sum(new.failed), len(new.failed)
+        return f"{n_failed} of its last {n_all} requests failed, {old.failed_share:.0%} of the other's"
+    if min(len(new.first_s), len(old.first_s)) < _LEAST:
         return None
+    new_s, old_s = median(new.first_s), median(old.first_s)
+    if new_s > max(_SLOWER * old_s, old_s + _SLOWER_S):
+        return f"its first token takes {new_s:.2f} s at the median, the other's {old_s:.2f} s"
+    return None
 
 
 def _score(talk: str, share: AliasShare) -> float:

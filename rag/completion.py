@@ -1,8 +1,8 @@
 """Completions as the engine gives them: the bare model, several prompts at a time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from rag.admission import Claim, Need
@@ -28,6 +28,7 @@ class CompletionAsk:
     key_id: str
     priority: Priority
     meter: Meter
+    alias: str | None  # by which the model was named: how the first prompt fares counts for it
 
 
 async def complete(ask: CompletionAsk, rooms: Rooms) -> AsyncGenerator[tuple[int, Delta], None]:
@@ -82,27 +83,38 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
         answer_tokens=ask.sampling.max_tokens or 0,
         kv_tokens=rooms.fleet.kv_tokens,
     )
+    salt = cache_salt(ask.group, None, rooms)
+    alias = ask.alias if index == 0 else None  # one prompt stands for the request
+    async with (
+        rooms.gate.place(claim, wait_s=clock.left_s()) as place,
+        rooms.aliases.trial(alias, rooms.model.name, documents=False) as trial,
+        _in_time(clock),
+        rooms.model.pool.ticket(
+            prompt, salt, wait_s=clock.wait_s(), owner=cache_owner(ask.group, None, rooms)
+        ) as ticket,
+    ):
+        placed_s = first_s = clock.since_s()
+        await rooms.gate.make_room(place, need, wait_s=clock.left_s())
+        request_id = f"{ask.request_id}-{index}"
+        n_prompt = len(token_ids)
+        async with aclosing(rooms.model.pool.stream(ticket, ask.sampling, request_id=request_id)) as deltas:
+            async for delta in deltas:
+                ask.meter.spend(n_prompt + len(delta.token_ids))
+                if n_prompt:
+                    n_prompt = 0  # it counts once, as soon as the engine has taken it
+                    first_s = clock.since_s()
+                    _count_first(first_s, ask, rooms)
+                if delta.usage:
+                    _count(delta.usage, ticket, rooms.metrics)
+                yield delta
+        trial.answered(first_s - placed_s)
+
+
+@asynccontextmanager
+async def _in_time(clock: Clock) -> AsyncIterator[None]:
     try:
-        salt = cache_salt(ask.group, None, rooms)
-        async with (
-            asyncio.timeout(clock.left_s()),
-            rooms.gate.place(claim, wait_s=clock.left_s()) as place,
-            rooms.model.pool.ticket(
-                prompt, salt, wait_s=clock.wait_s(), owner=cache_owner(ask.group, None, rooms)
-            ) as ticket,
-        ):
-            await rooms.gate.make_room(place, need, wait_s=clock.left_s())
-            request_id = f"{ask.request_id}-{index}"
-            n_prompt = len(token_ids)
-            async with aclosing(rooms.model.pool.stream(ticket, ask.sampling, request_id=request_id)) as deltas:
-                async for delta in deltas:
-                    ask.meter.spend(n_prompt + len(delta.token_ids))
-                    if n_prompt:
-                        n_prompt = 0  # it counts once, as soon as the engine has taken it
-                        _count_first(ask, rooms, clock)
-                    if delta.usage:
-                        _count(delta.usage, ticket, rooms.metrics)
-                    yield delta
+        async with asyncio.timeout(clock.left_s()):
+            yield
     except TimeoutError:
         raise EngineTimeout(
             f"The completions were not complete after {clock.timeout_s:g} s (server.request_timeout_s). "
@@ -110,9 +122,9 @@ async def _complete_one(ask: CompletionAsk, index: int, rooms: Rooms, clock: Clo
         ) from None
 
 
-def _count_first(ask: CompletionAsk, rooms: Rooms, clock: Clock) -> None:
+def _count_first(first_s: float, ask: CompletionAsk, rooms: Rooms) -> None:
     objective_s = rooms.settings.server.first_token_objective_s
-    rooms.metrics.first_token(clock.since_s(), priority=ask.priority, objective_s=objective_s)
+    rooms.metrics.first_token(first_s, priority=ask.priority, objective_s=objective_s)
 
 
 def _count(usage: Usage, ticket: Ticket, metrics: Metrics) -> None:

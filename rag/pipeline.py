@@ -42,7 +42,7 @@ async def answer(ask: Ask, rooms: Rooms) -> AsyncGenerator[Event, None]:
     sampling = sampling_of(ask, rooms)
     async with (
         rooms.gate.place(claim_of(ask, rooms), wait_s=clock.left_s()) as place,
-        rooms.aliases.trial(ask.alias, rooms.model.name) as trial,
+        rooms.aliases.trial(ask.alias, rooms.model.name, documents=ask.collection is not None) as trial,
     ):
         clock.lap("queue")
         with _pinned(ask, rooms) as generation:  # one index for the whole request

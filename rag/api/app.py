@@ -29,7 +29,7 @@ from rag.api.state import State
 
 def create_app(state: State) -> FastAPI:
     """The application over `state`, whose rooms may open later."""
-    app = FastAPI(title="prefixrag", version=rag.__version__, redoc_url=None, responses=openapi.ERRORS)
+    app = FastAPI(title="prefixrag", version=rag.__version__, docs_url=None, redoc_url=None, responses=openapi.ERRORS)
     app.state.service = state
     for module in (
         chat,

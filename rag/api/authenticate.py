@@ -15,7 +15,7 @@ from rag.auth import NOBODY, Caller
 from rag.errors import LinkInvalid, NotAuthenticated, RagError
 
 # Probes ask for the first, browsers for the others: they hold no data and send no key.
-_OPEN = {"/health", "/docs", "/docs/oauth2-redirect", "/openapi.json"} | PATHS
+_OPEN = {"/health", "/openapi.json"} | PATHS
 _READY = "/ready"  # without a key it says nothing but its status
 _CHALLENGE = {"www-authenticate": 'Bearer realm="prefixrag"'}
 

@@ -12,7 +12,7 @@ from rag.api import sse
 from rag.api.access import CallerDep, requires
 from rag.api.body import JsonRoute
 from rag.api.completion_wire import CompletionWire
-from rag.api.names import rooms_of_model
+from rag.api.names import chat_model, rooms_of_model
 from rag.api.schemas.completion import CompletionRequest
 from rag.api.state import RoomsDep
 from rag.api.wire import Json
@@ -41,6 +41,7 @@ async def completions(body: CompletionRequest, request: Request, rooms: RoomsDep
         key_id=caller.key_id or "",
         priority=caller.limits.priority,
         meter=caller.meter,
+        alias=chat_model(body.model, rooms).alias,
     )
     wire = CompletionWire(
         id=f"cmpl-{secrets.token_hex(12)}",

@@ -10,7 +10,7 @@ from rag.api.access import CallerDep, requires, visible_collections
 from rag.api.body import JsonRoute
 from rag.api.multipart import FormReader
 from rag.api.paging import After, Order, Paging
-from rag.api.schemas.files import FileForm, UploadForm, file_json, parse_form
+from rag.api.schemas.files import FileForm, file_json, parse_form, upload_schema
 from rag.api.schemas.support import missing
 from rag.api.state import RoomsDep
 from rag.api.wire import Json, deleted_json
@@ -25,7 +25,7 @@ reading = APIRouter(
 )
 changing = APIRouter(prefix="/v1/files", tags=["files"], dependencies=[requires(Scope.INGEST)], route_class=JsonRoute)
 
-_FORM = {"multipart/form-data": {"schema": UploadForm.model_json_schema()}}
+_FORM = {"multipart/form-data": {"schema": upload_schema()}}
 _BODY = {"requestBody": {"required": True, "content": _FORM}}
 
 

@@ -3,7 +3,6 @@
 import secrets
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -30,12 +29,6 @@ _SECURE = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
-}
-# FastAPI's page of the API has its program from elsewhere; nothing of ours is on it.
-_DOCS = {
-    "content-security-policy": "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src "
-    "'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https://fastapi.tiangolo.com; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 _FORM_BYTES = 64 * 1024  # what stands around an uploaded file
 
@@ -73,8 +66,7 @@ class Frame:
         if scope["method"] == "HEAD":
             # As GET; the server, which has the scope as it was, leaves the body out.
             scope = {**scope, "method": "GET"}
-        secure = _SECURE | _DOCS if scope["path"] == "/docs" else _SECURE
-        answer = _Answer(send, _request_id(Headers(scope=scope)), secure)
+        answer = _Answer(send, _request_id(Headers(scope=scope)))
         scope["request_id"] = answer.request_id
         scope["asked"] = []  # pools of engines that owe it an answer: rag/api/names.py
         limit = _limit(scope, self._state.settings.server)
@@ -114,9 +106,8 @@ def _route(scope: Scope) -> str:
 class _Answer:
     """Adds the headers that every answer has."""
 
-    def __init__(self, send: Send, request_id: str, secure: Mapping[str, str]) -> None:
+    def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
-        self._secure = secure
         self._start = time.perf_counter()
         self.request_id = request_id
         self.status = 0  # 0: the client left before an answer began
@@ -125,7 +116,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            for name, value in self._secure.items():
+            for name, value in _SECURE.items():
                 headers.setdefault(name, value)
             headers["x-request-id"] = self.request_id
             headers["openai-version"] = "2020-10-01"

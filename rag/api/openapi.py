@@ -28,6 +28,23 @@ ERRORS: dict[int | str, dict[str, object]] = {
     "5XX": {"model": ErrorBody, "description": "The service or its engine is at fault; a retry may help."},
 }
 _OPEN = {"/health"}  # answers without a key
+_SAID = [{"role": "user", "content": "How long is the warranty?"}]
+_EXAMPLES: dict[str, Json] = {  # of every JSON body, by its schema
+    "ChatRequest": {"model": "MODEL", "messages": _SAID},
+    "CompletionRequest": {"model": "MODEL", "prompt": "Once upon a time", "max_tokens": 16},
+    "ResponseRequest": {"model": "MODEL", "input": "How long is the warranty?"},
+    "InputTokensRequest": {"model": "MODEL", "input": "How long is the warranty?"},
+    "EmbeddingRequest": {"model": "MODEL", "input": ["one text", "another"]},
+    "CreateStore": {"name": "handbook"},
+    "ModifyStore": {"name": "handbook", "metadata": {"team": "support"}},
+    "AttachFile": {"file_id": "file-1", "attributes": {"year": 2026}},
+    "UpdateFile": {"attributes": {"year": 2026}},
+    "CreateBatch": {"file_ids": ["file-1", "file-2"]},
+    "Search": {"query": "warranty", "filters": {"type": "gte", "key": "year", "value": 2025}},
+    "WarmBody": {"collection": "default"},
+    "NewEngine": {"url": "http://127.0.0.1:8001"},
+    "OldEngine": {"engine": "http://127.0.0.1:8001", "wait_s": 60},
+}
 
 
 def install(app: FastAPI) -> None:
@@ -59,4 +76,8 @@ def _document(app: FastAPI) -> Json:
     for path in _OPEN & document["paths"].keys():
         for operation in document["paths"][path].values():
             operation["security"] = []
+    for path in document["paths"].values():
+        for operation in path.values():
+            if body := operation.get("requestBody", {}).get("content", {}).get("application/json"):
+                body["example"] = _EXAMPLES[body["schema"]["$ref"].rpartition("/")[2]]
     return document

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from rag.api.access import CallerDep, find_collection, requires, visible_collections
 from rag.api.body import JsonRoute
@@ -19,7 +19,7 @@ class WarmBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    collection: str | None = None  # None: every one
+    collection: str | None = Field(None, description="Name or id; unset: every one.")
 
 
 @router.post("/warm")

@@ -3,7 +3,10 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _PLACES = ("page", "slide", "sheet", "cells", "line")
 # Control characters of the terminal; a document may hold them, and then it would write where it likes.
@@ -53,15 +56,28 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
             say("\t".join(" ".join(cell.split()) for cell in row))
         return
     from rich.console import Console
+
+    console = Console()
+    console.print(table(columns, cells, width=console.width))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, width: int) -> "Table":
+    """A table for a terminal of so many columns. What has no space in it, an id or a URL, is whole if there is room."""
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    cells = [[cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row] for row in rows]
+    written = [[column, *(row[number].plain for row in cells)] for number, column in enumerate(columns)]
+    are_whole = [not any(" " in text for text in texts) for texts in written]
+    least = sum(max(cell_len(word) for text in texts for word in text.split(" ")) for texts in written)
+    has_room = least + made.padding[1] * 2 * (len(columns) - 1) <= width
+    for column, is_whole in zip(columns, are_whole, strict=True):
+        made.add_column(column, overflow="fold", no_wrap=has_room and is_whole)
     for row in cells:
-        table.add_row(*map(Text, row))
-    Console().print(table)
+        made.add_row(*row)
+    return made
 
 
 def can_redraw(stream: TextIO) -> bool:

@@ -52,11 +52,11 @@ def serve(
     settings = read()
     from ingest.uploads import UploadIndexer
     from rag import api
-    from rag.settings import wants_traces
+    from rag.settings import traces_endpoint
     from rag.telemetry import set_up_logs, tracing
 
     set_up_logs(settings.log)
     if as_json:
         say_json({"pid": os.getpid(), "service_file": str(settings.data_dir / "run" / "service.json")})
-    with tracing(is_on=wants_traces()):
+    with tracing(is_on=traces_endpoint() is not None):
         api.serve(settings, UploadIndexer(settings.ingest), read=read)

@@ -19,6 +19,7 @@ from rag.settings import EngineSettings
 _CPU_BLOCK_SIZE = 32  # vLLM's own choice on CPU is 128; finer blocks hit 1.6 points more (measured in replay)
 CPU_KV_GIB = 2  # of a CPU engine whose settings do not say
 _SCALE_OUT = (0, 32)  # the first version that has --enable-scale-out
+_TRACES = "--otlp-traces-endpoint"
 _MAX_SOCKET_PATH = 100  # the kernel's limit is 108 bytes
 
 
@@ -66,9 +67,18 @@ def is_tokens_only(settings: EngineSettings) -> bool:
 
 
 def engine_command(
-    settings: EngineSettings, *, source: str, port: int, addresses: EventAddresses, build: Build
+    settings: EngineSettings,
+    *,
+    source: str,
+    port: int,
+    addresses: EventAddresses,
+    build: Build,
+    traces: str | None = None,
 ) -> list[str]:
-    """The command that serves the model at `source` on loopback, with all that reuse needs switched on."""
+    """The command that serves the model at `source` on loopback, with all that reuse needs switched on.
+
+    traces: where its spans go, by OTLP over HTTP; None: it makes none.
+    """
     words = [sys.executable, "-m", "rag.engine.guard", str(os.getpid())]
     # The `vllm` command of the CPU build asks for the metadata of a distribution that is not there.
     words += [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
@@ -93,6 +103,8 @@ def engine_command(
         words += ["--block-size", str(block_size)]
     if settings.max_model_len:
         words += ["--max-model-len", str(settings.max_model_len)]
+    if traces:
+        words += [_TRACES, traces]
     return [*words, *settings.extra_args]
 
 
@@ -105,6 +117,9 @@ def engine_environment(
     """
     environment = {name: value for name, value in inherited.items() if not name.startswith("RAG_")}
     environment |= {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+    if not any(word.replace("_", "-").startswith(_TRACES) for word in settings.extra_args):
+        # Its spans go the way of ours: its own choice is gRPC. A name that the environment has is the service's.
+        environment |= {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_SERVICE_NAME": "vllm"}
     if Path(source).is_dir():
         environment["HF_HUB_OFFLINE"] = "1"
     is_cpu = is_cpu_build()

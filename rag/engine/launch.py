@@ -18,7 +18,7 @@ from rag.engine.command import (
     is_tokens_only,
 )
 from rag.errors import EngineUnavailable
-from rag.settings import EngineSettings
+from rag.settings import EngineSettings, traces_endpoint
 
 _POLL_S = 0.25
 _STOP_S = 20.0
@@ -96,6 +96,7 @@ class LocalEngine:
                     port=self._port,
                     addresses=self.addresses,
                     build=installed_build(),
+                    traces=traces_endpoint(),
                 ),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,

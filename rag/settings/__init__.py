@@ -1,6 +1,6 @@
 """Every setting, where its value came from, and one loader for all of them."""
 
-from rag.settings.loading import CONFIG_FILE, Loaded, Setting, known_variables, load, wants_traces
+from rag.settings.loading import CONFIG_FILE, Loaded, Setting, known_variables, load, traces_endpoint
 from rag.settings.tree import (
     AliasShare,
     AnswersSettings,
@@ -46,5 +46,5 @@ __all__ = [
     "Tree",
     "known_variables",
     "load",
-    "wants_traces",
+    "traces_endpoint",
 ]

@@ -62,11 +62,14 @@ class Loaded:
             )
 
 
-def wants_traces() -> bool:
-    """Whether the environment says where traces go: OpenTelemetry's own variables, which its SDK reads."""
-    names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    is_off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    return not is_off and any(os.environ.get(name) for name in names)
+def traces_endpoint() -> str | None:
+    """Where OpenTelemetry's own variables say that traces go, as its SDK reads them; None: nowhere."""
+    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    if own := os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        return own
+    shared = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return f"{shared.rstrip('/')}/v1/traces" if shared else None
 
 
 def load(command_line: Tree | None = None, *, config: Path | None = None) -> Loaded:

@@ -155,7 +155,7 @@ class Metrics:
     def _aliases(self, table: Table) -> None:
         self.alias_answers = table.counter(
             "rag_alias_answers",
-            "Chats and responses that named an alias, by the model that got them.",
+            "Chats, responses and completions that named an alias, by the model that got them.",
             "alias",
             "model",
             "outcome",

@@ -66,11 +66,15 @@ def request_span(name: str, headers: Mapping[str, str]) -> Iterator[Span]:
 
 
 def engine_span(name: str) -> tuple[Span, dict[str, str]]:
-    """The span of a request to an engine, which the caller ends, and the headers that put the engine's below it."""
+    """The span of a request to an engine, which the caller ends, and the headers that put the engine's below it.
+
+    Of a request that is not sampled they say so: without them the engine would begin a trace of its own.
+    """
     span = _Current.tracer.start_span(name, kind=SpanKind.CLIENT)
     headers: dict[str, str] = {}
-    _W3C.inject(headers, trace.set_span_in_context(span))
-    return span, headers if span.is_recording() else {}
+    if _Current.tracer is not _NONE:
+        _W3C.inject(headers, trace.set_span_in_context(span))
+    return span, headers
 
 
 def stage_span(name: str, seconds: float) -> None:

@@ -123,8 +123,8 @@ ROUTES: dict[str, Access] = {
     "DELETE /v1/vector_stores/{store_id}": Access(CHANGES, None, ((STORE, None),)),
     "DELETE /v1/files/{file_id}": Access(CHANGES, None, (("/v1/files/{file}", None),)),
 }
-PAGES = {"GET /", "GET /reuse", "GET /documents", "GET /static/{wanted}/{path:path}"}
-WITHOUT_KEY = {"GET /health", "GET /ready", "GET /docs", "GET /docs/oauth2-redirect", "GET /openapi.json", *PAGES}
+PAGES = {"GET /", "GET /reuse", "GET /documents", "GET /docs", "GET /static/{wanted}/{path:path}"}
+WITHOUT_KEY = {"GET /health", "GET /ready", "GET /openapi.json", *PAGES}
 
 
 def routes() -> Iterator[str]:

@@ -1,5 +1,8 @@
 """Completions of the bare model through the official client, and the names of models."""
 
+import re
+from collections import Counter
+
 import httpx2
 import openai
 import pytest
@@ -93,15 +96,31 @@ def test_a_bad_body_is_a_400_that_names_the_field(service, body, param, code) ->
     assert (error["param"], error["code"]) == (param, code), error
 
 
-def test_an_engine_that_breaks_is_said_so(serve_fake) -> None:
+def test_an_engine_that_breaks_is_said_so_and_counts_for_the_alias(serve_fake) -> None:
+    alias = {"models": {"aliases": {"chat": "tiny"}}}
     with (
-        serve_fake(SAID, fail_after=2) as (url, _),
+        serve_fake(SAID, fail_after=2, settings=alias) as (url, _),
         OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
     ):
         with pytest.raises(openai.InternalServerError, match="told to fail"):
-            client.completions.create(model="tiny", prompt=["a", "b", "c"])
+            client.completions.create(model="chat", prompt=["a", "b", "c"])
         with pytest.raises(openai.APIError, match="told to fail"):
-            list(client.completions.create(model="tiny", prompt="a", stream=True))
+            list(client.completions.create(model="chat", prompt="a", stream=True))
+        assert answers(url) == {'alias="chat",model="tiny",outcome="failed"': 2}
+
+
+def test_a_completion_counts_once_for_the_alias_that_it_named(service, client) -> None:
+    before = answers(service[0])
+    client.completions.create(model="org/tiny-chat", prompt=["a b", "c d", "e f"], n=2)
+    list(client.completions.create(model="org/tiny-chat", prompt="a b", stream=True))
+    client.completions.create(model="tiny", prompt="a b")
+    assert answers(service[0]) - before == {'alias="org/tiny-chat",model="tiny",outcome="completed"': 2}
+
+
+def answers(url: str) -> Counter[str]:
+    """What aliases were answered, by the labels of the metric."""
+    told = re.findall(r"^rag_alias_answers_total\{(.*)\} (.*)$", httpx2.get(f"{url}/metrics").text, re.MULTILINE)
+    return Counter({labels: int(float(n)) for labels, n in told})
 
 
 def test_models_are_listed_and_found_by_their_names(client) -> None:

@@ -1,54 +1,28 @@
 """Spans as a collector gets them: from the client's to the one that the engine is told of, and no word of a prompt."""
 
+import re
+import runpy
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx2
 import pytest
 import uvicorn
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from rag.embed import FakeEncoder
 from rag.engine import EngineInfo, FakeEngine
 from rag.engine.fake_server import FakeServer
-from rag.settings import load, wants_traces
+from rag.settings import load, traces_endpoint
 from rag.telemetry import tracing
 
+_COLLECTOR = runpy.run_path(str(Path(__file__).parents[1] / "collector.py"))
+collector, spans_of = _COLLECTOR["collector"], _COLLECTOR["spans_of"]
 TRACE, CLIENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SECRET = "xyzzy"
 QUESTION = f"How long is the warranty, {SECRET}?"
-
-
-class Collector(BaseHTTPRequestHandler):
-    """Takes spans as OpenTelemetry's collector does."""
-
-    bodies: list[bytes]
-
-    def do_POST(self) -> None:
-        self.bodies.append(self.rfile.read(int(self.headers["content-length"])))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def collector() -> Iterator[tuple[str, list[bytes]]]:
-    """Its address, and the bodies of what it was sent."""
-    bodies: list[bytes] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Collector,), {"bodies": bodies}))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", bodies
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager
@@ -68,10 +42,10 @@ def engine_server(tiny_format) -> Iterator[tuple[str, FakeServer]]:
         thread.join()
 
 
-def ask(url: str, *, stream: bool) -> None:
+def ask(url: str, *, stream: bool, is_sampled: bool = True) -> None:
     """Nothing; a client that traces has asked, to the end of the answer."""
     body = {"model": "tiny", "stream": stream, "messages": [{"role": "user", "content": QUESTION}]}
-    headers = {"traceparent": f"00-{TRACE}-{CLIENT}-01"}
+    headers = {"traceparent": f"00-{TRACE}-{CLIENT}-0{int(is_sampled)}"}
     httpx2.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=60).raise_for_status()
 
 
@@ -81,20 +55,13 @@ def test_a_request_is_one_trace(start_service, sample_data_dir, tiny_format, mon
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         tree = {"data_dir": sample_data_dir, "engine": {"urls": [engine]}, "cache": {"warm": False}}
         with (
-            tracing(is_on=wants_traces()),
+            tracing(is_on=traces_endpoint() is not None),
             start_service(load(tree).settings, encoder=FakeEncoder()) as url,
         ):
             ask(url, stream=stream)
         told = fake.traces[-1]
 
-    spans = [
-        span
-        for body in bodies
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans
-        for scope in resource.scope_spans
-        for span in scope.spans
-        if span.trace_id.hex() == TRACE
-    ]
+    spans = spans_of(TRACE, bodies)
     by_name = {span.name: span for span in spans}
     assert len(spans) == len(by_name) == 5
     request = by_name["POST /v1/chat/completions"]
@@ -111,9 +78,23 @@ def test_a_request_is_one_trace(start_service, sample_data_dir, tiny_format, mon
     assert not any(SECRET.encode() in body for body in bodies)
 
 
+def test_an_engine_is_told_of_a_request_that_the_client_does_not_sample(
+    start_service, sample_data_dir, tiny_format, monkeypatch
+) -> None:
+    with collector() as (endpoint, bodies), engine_server(tiny_format) as (engine, fake):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        tree = {"data_dir": sample_data_dir, "engine": {"urls": [engine]}, "cache": {"warm": False}}
+        with tracing(is_on=True), start_service(load(tree).settings, encoder=FakeEncoder()) as url:
+            ask(url, stream=False, is_sampled=False)
+
+    [told] = [each for each in fake.traces if each and TRACE in each]
+    assert re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-00", told)  # without it the engine would begin a trace of its own
+    assert spans_of(TRACE, bodies) == []
+
+
 def test_nothing_is_traced_unless_asked_for(start_service, sample_data_dir, tiny_format, monkeypatch) -> None:
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
-    assert not wants_traces()
+    assert traces_endpoint() is None
     tree = {"data_dir": sample_data_dir, "cache": {"warm": False}}
     with engine_server(tiny_format) as (engine, fake):
         tree["engine"] = {"urls": [engine]}

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from urllib.request import Request, urlopen
 
 import pytest
+from playwright.sync_api import expect
 
-PAGES = ["/", "/reuse", "/documents"]
+PAGES = ["/", "/reuse", "/documents", "/docs"]
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,18 @@ def test_a_file_is_kept_for_good_under_its_version_and_a_page_is_asked_for_anew(
     missing = tab.page.request.get(f"{url}/static/older/none.js")
     assert missing.status == 404
     assert missing.json()["error"]["code"] == "file_not_found"
+
+
+def test_an_operation_of_the_api_opens_with_an_example_for_the_readers_address(url, tab) -> None:
+    tab.page.goto(url + "/docs")
+    tab.page.get_by_text("POST /v1/responses", exact=True).click()
+    opened = tab.page.get_by_role("region", name="POST /v1/responses", exact=True)
+    expect(opened.locator("pre")).to_contain_text(f"curl -s {url}/v1/responses")
+    assert tab.barriers() == []
+    opened.get_by_role("link", name="RagOptions").click()
+    expect(tab.page.get_by_role("rowheader", name="top_k")).to_be_in_viewport()
+    assert tab.misdeeds == []
+    assert all(each.startswith(url) for each in tab.asked_for)
 
 
 def test_nothing_runs_that_does_not_come_from_here(url, tab) -> None:

@@ -20,9 +20,9 @@ def shares(new_share: float) -> tuple[AliasShare, ...]:
     return AliasShare(model="old", share=1 - new_share), AliasShare(model="new", share=new_share)
 
 
-def note(made: Aliases, model: str, first_s: float | None, *, n: int = 1) -> None:
+def note(made: Aliases, model: str, first_s: float | None, *, n: int = 1, documents: bool = True) -> None:
     async def one() -> None:
-        async with made.trial("chat", model) as trial:
+        async with made.trial("chat", model, documents=documents) as trial:
             if first_s is None:
                 raise EngineError("It broke. Mend it.")
             trial.answered(first_s)
@@ -111,15 +111,24 @@ def test_a_little_slower_is_not_worse(old_s: float, new_s: float) -> None:
     assert of_new(made)
 
 
+def test_what_the_bare_model_does_is_compared_with_its_like() -> None:
+    made = aliases(0.5)
+    note(made, "old", 0.1, n=20, documents=False)
+    note(made, "new", 0.5, n=20)
+    assert of_new(made)
+    note(made, "new", 0.5, n=20, documents=False)
+    assert not of_new(made)
+
+
 def test_a_request_that_is_wrong_says_nothing_of_the_model() -> None:
     metrics = Metrics()
     made = aliases(0.5, metrics)
 
     async def wrong() -> None:
         with pytest.raises(InvalidRequest):
-            async with made.trial("chat", "new"):
+            async with made.trial("chat", "new", documents=True):
                 raise InvalidRequest("No.")
-        async with made.trial(None, "new") as trial:  # by its own name
+        async with made.trial(None, "new", documents=True) as trial:  # by its own name
             trial.answered(9.0)
 
     asyncio.run(wrong())

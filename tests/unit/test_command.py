@@ -1,13 +1,15 @@
 """The command line of a local vLLM."""
 
+import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from rag.engine.command import Build, engine_command, installed_build, is_cpu_build, is_tokens_only
+from rag.engine.command import Build, engine_command, engine_environment, installed_build, is_cpu_build, is_tokens_only
 from rag.engine.events import EventAddresses
 from rag.processor import has_bfloat16
-from rag.settings import EngineSettings
+from rag.settings import EngineSettings, traces_endpoint
 
 ADDRESSES = EventAddresses(events="ipc:///run/events", replay="ipc:///run/replay")
 
@@ -37,6 +39,47 @@ def test_the_token_route_is_not_asked_for_where_the_defaults_for_sampling_are_no
 ) -> None:
     assert "--enable-scale-out" not in command(Build("0.32.0", is_cpu=False), **settings)
     assert not is_tokens_only(EngineSettings(**settings))
+
+
+def test_an_engines_spans_go_where_the_services_do_unless_told_otherwise() -> None:
+    def told(**settings: object) -> tuple[list[str], str | None, str | None]:
+        engine = EngineSettings(**settings)
+        words = engine_command(
+            engine,
+            source="/model",
+            port=8001,
+            addresses=ADDRESSES,
+            build=Build("0.32.0", is_cpu=True),
+            traces="http://here:4318/v1/traces",
+        )
+        has = engine_environment(engine, source="/model", inherited={"OTEL_SERVICE_NAME": "prefixrag"})
+        named = [after for word, after in pairwise(words) if word == "--otlp-traces-endpoint"]
+        return named, has.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), has["OTEL_SERVICE_NAME"]
+
+    assert told() == (["http://here:4318/v1/traces"], "http/protobuf", "vllm")
+    # The last one counts.
+    named, protocol, name = told(extra_args=("--otlp-traces-endpoint", "grpc://there:4317"))
+    assert (named[-1], protocol, name) == ("grpc://there:4317", None, "prefixrag")
+    assert "--otlp-traces-endpoint" not in command(Build("0.32.0", is_cpu=True))
+
+
+@pytest.mark.parametrize(
+    ("variables", "endpoint"),
+    [
+        ({}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://here:4318/"}, "http://here:4318/v1/traces"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://there/own"}, "http://there/own"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://here:4318", "OTEL_SDK_DISABLED": "TRUE"}, None),
+    ],
+)
+def test_traces_go_where_the_variables_say(
+    variables: dict[str, str], endpoint: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert traces_endpoint() == endpoint
 
 
 def test_more_arguments_come_last_so_that_they_win() -> None:

@@ -1,5 +1,10 @@
 """What `rag top` makes of two looks at a service."""
 
+from io import StringIO
+
+from rich.console import Console
+
+from rag.cli.output import table
 from rag.cli.top.picture import picture
 from rag.cli.top.reading import Reading
 from rag.cli.top.shown import as_line
@@ -84,3 +89,19 @@ def test_quantiles_are_prometheus_own() -> None:
     assert quantile(buckets, 1.0) == 1.0
     assert quantile({0.1: 0.0, float("inf"): 5.0}, 0.5) == 0.1
     assert quantile({}, 0.5) is None
+
+
+def test_ids_and_urls_of_a_table_are_whole_where_there_is_room() -> None:
+    columns, row = (
+        ("collection", "id", "shared prefix"),
+        ("default", "vs_e71e7d2baac4b5dcb0be04d8", "3313 tokens of 15 documents"),
+    )
+
+    def lines(width: int) -> list[str]:
+        console = Console(width=width, file=StringIO(), force_terminal=False)
+        console.print(table(columns, [row], width=width))
+        return console.file.getvalue().splitlines()
+
+    assert [line.split() for line in lines(80)] == [" ".join(columns).split(), " ".join(row).split()]
+    assert all(len(line) <= 60 for line in lines(60))
+    assert any(row[1] in line for line in lines(60))

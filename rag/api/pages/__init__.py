@@ -1,4 +1,4 @@
-"""The pages that people use: `/`, `/reuse`, `/documents`. They call the public API and nothing else."""
+"""The pages that people use: `/`, `/reuse`, `/documents`, `/docs`. They call the public API and nothing else."""
 
 from rag.api.pages.routes import PATHS, STATIC, router
 

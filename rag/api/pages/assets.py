@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from fastapi import FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rag.api.pages.operations import operations, shapes
 
 _HERE = Path(__file__).parent
 _KINDS = {
@@ -48,10 +51,21 @@ def version() -> str:
 @functools.cache
 def document(name: str) -> Asset:
     """The page of this name, which every caller gets alike."""
+    return _page(name)
+
+
+@functools.lru_cache(maxsize=1)  # a process has one application; tests have many
+def api_page(app: FastAPI) -> Asset:
+    """The page of the API that `app` serves."""
+    told = app.openapi()
+    return _page("docs", version=app.version, operations=operations(told), shapes=shapes(told))
+
+
+def _page(name: str, **words: object) -> Asset:
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    html = environment.get_template(f"{name}.html.j2").render(page=name, static=f"static/{version()}")
+    html = environment.get_template(f"{name}.html.j2").render(page=name, static=f"static/{version()}", **words)
     return _asset(html.encode(), "text/html; charset=utf-8")
 
 

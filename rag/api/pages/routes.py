@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from rag.api.pages.assets import Asset, assets, document, version
+from rag.api.pages.assets import Asset, api_page, assets, document, version
 from rag.errors import NotFound
 
 STATIC = "/static/"
-PATHS = frozenset({"/", "/reuse", "/documents"})
+PATHS = frozenset({"/", "/reuse", "/documents", "/docs"})
 _NAMES = {"/": "chat", "/reuse": "reuse", "/documents": "documents"}
 # blob: pages of PDFs, which are fetched with the key. Trusted types: nothing makes elements of a string.
 _POLICY = (
@@ -16,6 +16,7 @@ _POLICY = (
     "trusted-types 'none'"
 )
 _PAGE_HEADERS = {  # beside those of every answer: rag/api/middleware.py
+    "cache-control": "no-cache",
     "content-security-policy": _POLICY,
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "x-robots-tag": "noindex",
@@ -30,7 +31,13 @@ router = APIRouter(include_in_schema=False)
 @router.get("/documents")
 def page(request: Request) -> Response:
     """A page. It is asked for anew each time, and sent only where it has changed."""
-    return _answer(document(_NAMES[request.scope["path"]]), request, {"cache-control": "no-cache", **_PAGE_HEADERS})
+    return _answer(document(_NAMES[request.scope["path"]]), request, _PAGE_HEADERS)
+
+
+@router.get("/docs")
+def api(request: Request) -> Response:
+    """The page of the API."""
+    return _answer(api_page(request.app), request, _PAGE_HEADERS)
 
 
 @router.get("/static/{wanted}/{path:path}")

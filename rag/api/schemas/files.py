@@ -44,6 +44,13 @@ class UploadForm(FileForm):
     file: Annotated[bytes, Field(json_schema_extra={"type": "string", "format": "binary"})]
 
 
+def upload_schema() -> Json:
+    """The schema of the whole form, with nothing outside it."""
+    schema = UploadForm.model_json_schema()
+    schema["properties"]["expires_after"] = schema.pop("$defs")["ExpiresAfter"]
+    return schema
+
+
 def parse_form(fields: Mapping[str, str]) -> FileForm:
     """The fields; `expires_after[seconds]` is the field `seconds` of `expires_after`.
 

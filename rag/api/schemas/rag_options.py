@@ -16,13 +16,19 @@ class RagOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    collection: Text | None = None
-    top_k: StrictInt | None = Field(None, ge=1, le=1000)
-    mode: Literal["auto", "off"] = "auto"
-    include: list[Literal["context"]] = []
-    citations: CitationPolicy | None = None
-    filter: dict[str, object] | None = None
-    answer: Literal["text", "quotes"] = "text"
+    collection: Text | None = Field(None, description="Name or id of the collection that is searched; unset: default.")
+    top_k: StrictInt | None = Field(None, ge=1, le=1000, description="Passages to find; unset: retrieve.top_k.")
+    mode: Literal["auto", "off"] = Field("auto", description="off: nothing is searched, the bare model answers.")
+    include: list[Literal["context"]] = Field([], description="context: the answer comes with what the prompt showed.")
+    citations: CitationPolicy | None = Field(
+        None, description="What becomes of unsupported citations; unset: citations.policy."
+    )
+    filter: dict[str, object] | None = Field(
+        None, description="Which documents may be shown; see docs/openai-files.md."
+    )
+    answer: Literal["text", "quotes"] = Field(
+        "text", description="quotes: sentences of the documents and nothing else."
+    )
 
     def document_filter(self) -> Filter | None:
         """Which documents the prompt may show.

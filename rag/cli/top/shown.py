@@ -1,9 +1,8 @@
 """A picture as a line, or as tables of a terminal."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rag.cli.output import printable
+from rag.cli.output import printable, table
 from rag.cli.top.picture import Picture
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ def as_line(picture: Picture) -> str:
     )
 
 
-def as_tables(picture: Picture, where: str, trouble: str = "") -> "RenderableType":
-    """The picture for a terminal. trouble: what is wrong since it was taken."""
+def as_tables(picture: Picture, where: str, trouble: str = "", *, width: int) -> "RenderableType":
+    """The picture for a terminal of so many columns. trouble: what is wrong since it was taken."""
     from rich.console import Group
     from rich.text import Text
 
@@ -35,7 +34,7 @@ def as_tables(picture: Picture, where: str, trouble: str = "") -> "RenderableTyp
         (f"  {picture.at}, of the last {picture.seconds:.0f} s; Ctrl-C ends", "dim"),
     )
     shed = ", ".join(f"{count} {reason}" for reason, count in picture.shed.items() if count) or "0"
-    numbers = _table(
+    numbers = table(
         ("requests/s", "errors/s", "running", "queued", "first token p50", "p95", "reused", "tokens reused/s", "shed"),
         [
             (
@@ -50,20 +49,22 @@ def as_tables(picture: Picture, where: str, trouble: str = "") -> "RenderableTyp
                 shed,
             )
         ],
+        width=width,
     )
     ever = Text(
         f"since it started: {_share(picture.hit_ratio_ever)} reused, {picture.cached_tokens_ever:,} tokens; "
         f"{picture.shed_ever} shed",
         style="dim",
     )
-    engines = _table(
+    engines = table(
         ("engine", "state", "running", "KV in use", "hits", "restarts"),
         [
             (e.url, Text(e.state, _BAD.get(e.state, "")), e.running, _share(e.kv_used), _share(e.hit_ratio), e.restarts)
             for e in picture.engines
         ],
+        width=width,
     )
-    collections = _table(
+    collections = table(
         ("collection", "documents", "prompt tokens", "reused", "misses since it started"),
         [
             (
@@ -75,21 +76,10 @@ def as_tables(picture: Picture, where: str, trouble: str = "") -> "RenderableTyp
             )
             for each in picture.collections
         ],
+        width=width,
     )
     below = [Text(printable(trouble), style="red")] if trouble else []
     return Group(head, "", numbers, ever, "", engines, "", collections, *below)
-
-
-def _table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> "RenderableType":
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
-    return table
 
 
 def _share(value: float | None) -> str:

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -10,6 +11,8 @@ import typer
 from rag.cli.options import ApiKey, AsJson, Config, DataDir, Url, load_settings
 from rag.cli.output import can_redraw, note, say, say_json
 from rag.cli.running import Target, target
+
+_STEADY_S = 10.0  # that a picture on a terminal is of: in two seconds a slow engine answers nobody
 
 
 def top(
@@ -42,8 +45,9 @@ def top(
         say_json(picture(first, read(service)).as_dict())
         return
 
-    def pictures() -> Iterator[Picture | RagError]:
-        before, n_shown = first, 0
+    def pictures(of_s: float = 0.0) -> Iterator[Picture | RagError]:
+        """One after each wait, of the last `of_s` seconds at least, or of what has passed since the first look."""
+        looks, n_shown = deque([first]), 0
         while count is None or n_shown < count:
             time.sleep(every)
             n_shown += 1
@@ -52,11 +56,13 @@ def top(
             except RagError as error:  # it may be back with the next look
                 yield error
                 continue
-            yield picture(before, now)
-            before = now
+            while len(looks) > 1 and now.at_s - looks[1].at_s >= of_s:
+                looks.popleft()
+            yield picture(looks[0], now)
+            looks.append(now)
 
     if can_redraw(sys.stdout):
-        _show_live(service, pictures)
+        _show_live(service, pictures(_STEADY_S))
         return
     for each in pictures():
         if isinstance(each, RagError):
@@ -65,7 +71,7 @@ def top(
             say(as_line(each))
 
 
-def _show_live(service: Target, pictures: "Callable[[], Iterator[object]]") -> None:
+def _show_live(service: Target, pictures: Iterator[object]) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -76,10 +82,12 @@ def _show_live(service: Target, pictures: "Callable[[], Iterator[object]]") -> N
     console = Console()
     last: Picture | None = None
     with Live(Text(f"looking at {service.url} ..."), console=console, auto_refresh=False, screen=False) as live:
-        for each in pictures():
+        for each in pictures:
             if isinstance(each, Picture):
                 last = each
-                live.update(as_tables(each, service.url), refresh=True)
+                live.update(as_tables(each, service.url, width=console.width), refresh=True)
             else:
                 gone = Text(str(each), style="red")
-                live.update(as_tables(last, service.url, str(each)) if last else gone, refresh=True)
+                live.update(
+                    as_tables(last, service.url, str(each), width=console.width) if last else gone, refresh=True
+                )
