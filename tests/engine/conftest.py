@@ -2,6 +2,7 @@
 
 import runpy
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,24 +41,19 @@ class Service:
 def service(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("engine")
     data_dir = folder / "data"
-    with pytest.MonkeyPatch.context() as environment, _COLLECTOR["collector"]() as (collector, spans):
-        environment.setenv("RAG_ENGINE__MODEL", str(tiny_model))
-        # So small a model computes a short tail as fast as it finds a long prefix. With all hits shown, none is short.
-        environment.setenv("RAG_RETRIEVE__KEEP_RATIO", "0")
-        environment.setenv("VLLM_SERVER_DEV_MODE", "1")  # for the engine: its cache can be cleared
-        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
-        environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "500")  # milliseconds; 5,000 unless told
-        rag("ingest", str(SAMPLE), "--data-dir", str(data_dir))
-        with (
-            running_service(data_dir, log=folder / "serve.log") as url,
-            OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=60) as client,
-        ):
-            engine = httpx2.get(f"{url}/ready").json()["engines"][0]
-            yield Service(
-                url=url,
-                engine_url=engine["url"],
-                model=engine["model"],
-                data_dir=data_dir,
-                client=client,
-                spans=spans,
-            )
+    with ExitStack() as stack:
+        collector, spans = stack.enter_context(_COLLECTOR["collector"]())
+        with pytest.MonkeyPatch.context() as environment:  # of the service alone: other tests of this process follow
+            environment.setenv("RAG_ENGINE__MODEL", str(tiny_model))
+            # So small a model computes a short tail as fast as it finds a long prefix. With all hits shown, none is.
+            environment.setenv("RAG_RETRIEVE__KEEP_RATIO", "0")
+            environment.setenv("VLLM_SERVER_DEV_MODE", "1")  # for the engine: its cache can be cleared
+            environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
+            environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "500")  # milliseconds; 5,000 unless told
+            rag("ingest", str(SAMPLE), "--data-dir", str(data_dir))
+            url = stack.enter_context(running_service(data_dir, log=folder / "serve.log"))
+        client = stack.enter_context(OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=60))
+        engine = httpx2.get(f"{url}/ready").json()["engines"][0]
+        yield Service(
+            url=url, engine_url=engine["url"], model=engine["model"], data_dir=data_dir, client=client, spans=spans
+        )
