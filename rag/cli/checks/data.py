@@ -167,8 +167,11 @@ def _collection(store: Store, info: CollectionInfo, settings: Settings) -> Check
 
 def _unread(store: Store, info: CollectionInfo) -> Iterator[Check]:
     if info.failed:
-        with store.pin(info.id) as generation:
-            first = generation.failures()[0]
+        try:
+            with store.pin(info.id) as generation:
+                first = generation.failures()[0]
+        except RagError:  # which was told already
+            return
         detail = f"{info.failed} files could not be read, {first.path!r} first: {first.reason}"
         cure = f"rag collections show {info.id}; mend or remove them, then rag ingest again"
         yield Check(f"files of {info.name!r}", "warn", detail, cure)
