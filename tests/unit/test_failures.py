@@ -126,6 +126,19 @@ def test_a_run_speaks_for_what_it_looks_at_alone(store: Store, docs: Path, run: 
     assert _all(store) == ()
 
 
+def test_a_file_that_was_named_alone_and_is_gone_fails_no_more(
+    store: Store, docs: Path, run: Run, tmp_path: Path
+) -> None:
+    away = tmp_path / "away"
+    away.mkdir()
+    (away / "bad.pdf").write_bytes(BAD)
+    run(docs / "bad.pdf", docs / "in/worse.pdf", away / "bad.pdf")
+    (docs / "in/worse.pdf").unlink()
+    away.rename(tmp_path / "elsewhere")  # a disk that is not there tells nothing of its files
+    run(docs / "good.md")
+    assert sorted((each.root, each.path) for each in _all(store)) == [(str(away), "bad.pdf"), (str(docs), "bad.pdf")]
+
+
 def test_a_number_in_a_cause_makes_no_new_generation(store: Store, docs: Path, run: Run) -> None:
     (docs / "growing.md").write_text("x" * 1001)
     run(docs)
