@@ -74,7 +74,7 @@ class Digests:
     def _sha256(self, found: Found, pool: Executor) -> Callable[[], str]:
         if found.stamp and not self._check and (known := self._seen.sha256(found.root, found.path, found.stamp)):
             return lambda: known
-        read = partial(_read, found, self._max_file_bytes)
+        read: Callable[[], tuple[str, int]] = partial(_read, found, self._max_file_bytes)
         if isinstance(found.file, RemoteFile):
             read = pool.submit(read).result
         return partial(self._noted, found, read)
