@@ -11,6 +11,7 @@ from ingest import chunk
 from ingest.chunk import Chunker
 from ingest.digests import Digests
 from ingest.engine import Engine, LocalEngine
+from ingest.failures import failing
 from ingest.ignore import make_ignores
 from ingest.plan import Plan, plan
 from ingest.progress import Progress, Silent
@@ -109,6 +110,7 @@ def ingest(
             n_embedded = (
                 0 if todo.is_idle else _apply(todo, draft, encoder, settings, max_tokens, progress, stages, engine)
             )
+            draft.set_failures(failing(draft.failures(), found, todo))
             n_chunks = draft.counts[1]
             with stages.timed("publish"):
                 generation = draft.publish()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from ingest.digests import Digests
+from ingest.digests import Digests, Sums
 from ingest.progress import Progress
 from ingest.scan import Found, Refused, Scan, reason_of
 from rag.store import Known
@@ -34,8 +34,7 @@ class Plan:
 class _Content:
     """What a document is made of: with the same content it is the same, wherever it stands."""
 
-    sha256: str
-    beside: str | None  # checksum of the file that names its attributes
+    sums: Sums
     recipe: str
 
 
@@ -54,16 +53,16 @@ def plan(
     """
     result = Plan(skipped=list(scan.skipped), failed=list(scan.failed))
     before = {
-        (root, path): _Content(each.sha256, each.beside, each.recipe)
+        (root, path): _Content(Sums(each.sha256, each.beside), each.recipe)
         for root in scan.roots
         for path, each in known(root).items()
     }
     new: dict[Key, tuple[Found, _Content]] = {}
     progress.stage("compare", len(scan.found))
-    for found in scan.found:
+    for found, sums in digests.of(scan.found):
         key = (found.root, found.path)
         try:
-            content = _Content(digests.sha256(found), digests.beside(found.beside) if found.beside else None, recipe)
+            content = _Content(sums(), recipe)
         except OSError as error:
             result.failed.append(Refused(root=found.root, path=found.path, reason=reason_of(error)))
         else:

@@ -262,6 +262,7 @@ def describe_collection(generation: Generation, passages: Passages, prefixes: Pr
         "generation": info.generation,
         "documents": info.documents,
         "chunks": info.chunks,
+        "failed": info.failed,
         "tokens": passages.fill(generation),
         "shared_prefix": {"version": shared.version, "documents": shared.n_documents, "tokens": shared.n_tokens},
     }

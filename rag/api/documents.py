@@ -33,7 +33,7 @@ class _Named:
 
     member: Member
     path: str
-    n_bytes: int | None  # None: it is gone
+    n_bytes: int | None  # None: it is gone, or was never read
 
 
 @router.get("")
@@ -44,12 +44,12 @@ async def list_documents(
     caller: CallerDep,
     name: Annotated[str | None, Query(description="Only documents whose path has this in it.")] = None,
 ) -> Json:
-    """The documents of a collection, those that are being indexed and those that could not be as well."""
+    """The documents of a collection, those that are being indexed and those that could not be read as well."""
     info = await find_collection(collection, caller, rooms)
 
     def page() -> Json:
         wanted = "" if name is None else name.casefold()
-        found = [each for each in _named(rooms.library.members(info), rooms) if wanted in each.path.casefold()]
+        found = [each for each in _named(rooms.library.entries(info), rooms) if wanted in each.path.casefold()]
         return {"total": len(found), **paging.page(found, lambda each: each.member.file_id, _document)}
 
     return await rooms.blocking(page)
@@ -71,7 +71,7 @@ async def retrieve_document(
 
 def _with_chunks(info: CollectionInfo, file_id: str, first: int, limit: int, rooms: Rooms) -> Json:
     """Blocks."""
-    (named,) = _named([rooms.library.member(info, file_id)], rooms)
+    (named,) = _named([rooms.library.entry(info, file_id)], rooms)
     member = named.member
     chunks: tuple[Chunk, ...] = ()
     with rooms.store.pin(info.id) as generation:
@@ -87,7 +87,7 @@ def _with_chunks(info: CollectionInfo, file_id: str, first: int, limit: int, roo
 
 def _named(members: Sequence[Member], rooms: Rooms) -> list[_Named]:
     """Each with its path, or as long as it is not in the index with the name that it was uploaded by. Blocks."""
-    if all(member.document for member in members):
+    if all(member.document or member.failure for member in members):
         uploads = {}
     else:
         uploads = {stored.id: stored for stored in rooms.library.shelf.files.files()}
@@ -97,6 +97,8 @@ def _named(members: Sequence[Member], rooms: Rooms) -> list[_Named]:
 def _name(member: Member, stored: StoredFile | None) -> _Named:
     if member.document:
         return _Named(member, member.document.path, member.document.size)
+    if member.failure:
+        return _Named(member, member.failure.path, None)
     return _Named(member, stored.filename if stored else member.file_id, stored.bytes if stored else None)
 
 
@@ -109,6 +111,7 @@ def _document(named: _Named) -> Json:
         "document": named.path,
         "status": member.status.value,
         "last_error": None if error is None else {"code": error.code, "message": error.message},
+        "failing_since": member.failure.since if member.failure else None,
         "created_at": member.created_at,
         "bytes": named.n_bytes,
         "chunks": len(listed.seqs) if listed else 0,

@@ -1,6 +1,7 @@
 """`rag collections`: what has been ingested."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from rag.cli.sharing import pull, push, tell_deleted
 from rag.cli.upkeep import backup, restore, verify
 
 if TYPE_CHECKING:
-    from rag.store import CollectionInfo, Store
+    from rag.store import CollectionInfo, Failure, Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name or id of a collection.")]
 
@@ -40,8 +41,10 @@ def list_(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = 
     if as_json:
         say_json({"collections": [_facts(info) for info in infos]})
     elif infos:
-        columns = ("name", "id", "group", "generation", "documents", "chunks", "embedding")
-        rows = [(i.name, i.id, i.group, i.generation, i.documents, i.chunks, i.embedding.model) for i in infos]
+        columns = ("name", "id", "group", "generation", "documents", "chunks", "failed", "embedding")
+        rows = [
+            (i.name, i.id, i.group, i.generation, i.documents, i.chunks, i.failed, i.embedding.model) for i in infos
+        ]
         say_table(columns, rows)
     else:
         say("There are no collections. Make one with `rag ingest PATH`.")
@@ -52,11 +55,12 @@ def show(name: Name, *, data_dir: DataDir = None, config: Config = None, as_json
     """Show a collection and its documents."""
     with _store(data_dir, config) as store, store.pin(name) as generation:
         info, roots = generation.info, generation.roots()
-        rules = store.rules(info.id).as_dict()
+        rules, failed = store.rules(info.id).as_dict(), generation.failures()
         files = [(root, path, known.size) for root in roots for path, known in generation.known(root).items()]
     if as_json:
         rows = [{"root": root, "path": path, "bytes": size} for root, path, size in files]
-        say_json({**_facts(info), "rules": rules, "roots": list(roots), "files": rows})
+        listed = [_failure(each) for each in failed]
+        say_json({**_facts(info), "rules": rules, "roots": list(roots), "files": rows, "failures": listed})
         return
     say(f"{info.name} ({info.id}), access group {info.group}")
     say(f"generation {info.generation}: {info.documents} documents, {info.chunks} chunks")
@@ -65,6 +69,10 @@ def show(name: Name, *, data_dir: DataDir = None, config: Config = None, as_json
         said = ", ".join(map(str, value)) if isinstance(value, list) else value
         say(f"{rule.replace('_', ' ')}: {said} (kept; `rag ingest --{rule.replace('_', '-')}` changes it)")
     say_table(("document", "bytes", "root"), [(path, size, root) for root, path, size in files])
+    if failed:
+        say(f"{len(failed)} files could not be read. Mend or remove them, and run `rag ingest` again:")
+        columns = ("failed", "since", "error", "root")
+        say_table(columns, [tuple(str(_failure(each)[name]) for name in ("path", *columns[1:])) for each in failed])
 
 
 @app.command(epilog="\b\nExample:\n  rag collections delete drafts --yes")
@@ -117,6 +125,11 @@ def _store(data_dir: DataDir, config: Config) -> "Iterator[Store]":
         store.close()
 
 
+def _failure(failure: "Failure") -> dict[str, object]:
+    since = None if failure.since is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(failure.since))
+    return {"root": failure.root, "path": failure.path, "error": failure.reason, "since": since}
+
+
 def _facts(info: "CollectionInfo") -> dict[str, object]:
     return {
         "id": info.id,
@@ -125,5 +138,6 @@ def _facts(info: "CollectionInfo") -> dict[str, object]:
         "generation": info.generation,
         "documents": info.documents,
         "chunks": info.chunks,
+        "failed": info.failed,
         "embedding": asdict(info.embedding),
     }

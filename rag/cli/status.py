@@ -44,7 +44,7 @@ def status(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson =
     reuse = {engine["url"]: engine.get("reuse", "unreported") for engine in engines}
     _show(document, _chat_model(settings, facts), reuse, reasons)
     for collection in collections:
-        for line in _reuse(collection):
+        for line in (*_failed(collection), *_reuse(collection)):
             say(line)
 
 
@@ -150,6 +150,12 @@ def _show(document: Json, chat_model: str, reuse: Mapping[str, str], reasons: Se
         say_table(columns, rows)
     else:
         say("collections: none. Make one with `rag ingest PATH`.")
+
+
+def _failed(collection: Mapping[str, Any]) -> list[str]:
+    """That `rag ingest` could not read files of a collection. A service of an older version does not say."""
+    name, n = collection["name"], collection.get("failed")
+    return [f"files of {name} that could not be read: {n} (`rag collections show {name}` says why)"] if n else []
 
 
 def _reuse(collection: Mapping[str, Any]) -> list[str]:

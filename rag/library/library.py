@@ -7,13 +7,14 @@ from contextlib import suppress
 import structlog
 
 from rag.errors import ConfigError, CorpusError, InvalidRequest, NotFound
-from rag.library.members import Member, members
+from rag.library.members import Member, members, with_failures
 from rag.library.view import StoreView, count, created_at
 from rag.retrieve import allowed_chunks
 from rag.retrieve.filter import Filter
 from rag.store import (
     CollectionInfo,
     EmbeddingInfo,
+    Failure,
     FileStatus,
     Generation,
     Listed,
@@ -141,6 +142,30 @@ class Library:
                 param="file_id",
             )
         return found
+
+    def entries(self, info: CollectionInfo) -> list[Member]:
+        """The same as `members`, with the files that `rag ingest` could not read, which OpenAI's lists do not have."""
+        found = self.members(info)
+        return sorted(with_failures(found, self._failures(info)), key=lambda member: member.order)
+
+    def entry(self, info: CollectionInfo, file_id: str) -> Member:
+        """One of `entries`.
+
+        Raises:
+            NotFound: there is none of this id.
+        """
+        failures = [each for each in self._failures(info) if each.file_id == file_id]
+        try:
+            found = [self.member(info, file_id)]
+        except NotFound:
+            if not failures:
+                raise
+            found = []
+        return next(with_failures(found, failures))
+
+    def _failures(self, info: CollectionInfo) -> tuple[Failure, ...]:
+        with self.store.pin(info.id) as generation:
+            return generation.failures()
 
     def text(self, info: CollectionInfo, file_id: str) -> str:
         """The text that was extracted of a file of the vector store; empty as long as it is not searchable.

@@ -1,9 +1,9 @@
 """The files of a vector store: those attached by the API and those that `rag ingest` put in, in one list. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from rag.store import Attachment, Cut, FileError, FileStatus, Listed
+from rag.store import Attachment, Cut, Failure, FileError, FileStatus, Listed
 from rag.types import FileId
 
 _VECTOR_ITEM_BYTES = 4
@@ -22,6 +22,7 @@ class Member:
     error: FileError | None = None
     usage_bytes: int = 0  # of the file and its vectors, once it is searchable
     document: Listed | None = None  # that searches find now; None: none yet
+    failure: Failure | None = None  # of its folder's last ingest; with a document: searches find an earlier state
 
 
 def members(
@@ -60,6 +61,31 @@ def members(
                 usage_bytes=_usage(document, dimensions),
                 document=document,
             )
+
+
+def with_failures(found: Iterable[Member], failures: Iterable[Failure]) -> Iterator[Member]:
+    """The files, those that `rag ingest` could not read with the cause, and behind them those that it never could."""
+    failed = {each.file_id: each for each in failures}
+    for member in found:
+        failure = failed.pop(member.file_id, None)
+        yield replace(member, failure=failure, error=_error(failure, is_known=True)) if failure else member
+    for file_id, failure in failed.items():
+        since = failure.since or 0
+        yield Member(
+            file_id=file_id,
+            order=(since, 0, file_id),
+            created_at=since,
+            status=FileStatus.FAILED,
+            error=_error(failure, is_known=False),
+            failure=failure,
+        )
+
+
+def _error(failure: Failure, *, is_known: bool) -> FileError:
+    message = f"The file could not be read: {failure.reason}."
+    if is_known:
+        message += " Searches find what it was before."
+    return FileError(code="invalid_file", message=message)
 
 
 def _attributes(attachment: Attachment, document: Listed | None) -> Mapping[str, str | int | float | bool] | None:

@@ -7,6 +7,7 @@ from rag.store.copies import Copies
 from rag.store.draft import Draft
 from rag.store.exchange import TOPICS, Exchange, Local, Shared, digest_of
 from rag.store.facts import Facts, FactStore
+from rag.store.failures import Failure
 from rag.store.files import FileStore, Incoming, StoredFile
 from rag.store.generation import Generation
 from rag.store.info import MANIFEST, CollectionInfo, sha256_of
@@ -42,6 +43,7 @@ __all__ = [
     "Exchange",
     "FactStore",
     "Facts",
+    "Failure",
     "FileError",
     "FileStatus",
     "FileStore",

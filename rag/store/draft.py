@@ -14,8 +14,9 @@ from rag.settings import IndexSettings
 from rag.store import catalog
 from rag.store.base import Base
 from rag.store.catalog import Document, Known, Listed, NewChunk
-from rag.store.info import CATALOG, CollectionInfo, write_manifest
-from rag.store.layout import Folder, sync
+from rag.store.failures import Failure, read_failures, write_failures
+from rag.store.info import CATALOG, CollectionInfo, read_checksums, read_times, write_manifest
+from rag.store.layout import Folder, link_files, sync
 from rag.store.rules import Rules
 from rag.store.schema import text_key
 from rag.store.spool import Spool, remove_spools
@@ -55,6 +56,7 @@ class Draft:
         self._number = (last.generation if last else 0) + 1
         self._path = folder.generations / f".tmp-{self._number}"
         self._changed = False
+        self._has_other_chunks = False  # than the last generation
         self._source = folder.generation(last.generation) if last else None
         with _disk_errors(folder):
             self._folder.remove_old()
@@ -62,6 +64,8 @@ class Draft:
             self._base = Base(self._source, self._path)
             self._lacks_words = self._source is not None and not has_words(self._source)
         self._connection = self._base.connection
+        self._failures = read_failures(self._connection)
+        self._times = read_times(self._source) if self._source else {}
         self._next = self._first_new = self._base.n_seqs
         # Of each new chunk the number that it takes its vector from: of a published chunk, or ~row of the spool.
         self._sources = array("q")
@@ -99,6 +103,19 @@ class Draft:
         """Every document as a file, by root and path."""
         return catalog.listing(self._connection)
 
+    def failures(self) -> tuple[Failure, ...]:
+        """The files that could not be read, by root and path."""
+        return self._failures.dated(self._times)
+
+    def set_failures(self, failures: Iterable[Failure]) -> None:
+        """Nothing; these files could not be read, and no others. `since` of those that failed before stays."""
+        recorded = self._failures.replaced(failures, self._number)
+        if recorded is self._failures:
+            return
+        with _disk_errors(self._folder):
+            write_failures(self._begun(), recorded)
+        self._failures = recorded
+
     def vectors(self, texts: Iterable[str]) -> dict[str, Vectors]:
         """The vectors that are known of these texts, published or embedded by a draft before this one.
 
@@ -129,7 +146,7 @@ class Draft:
         """
         self._check_deleted()
         with _disk_errors(self._folder):
-            connection = self._begun()
+            connection = self._begun_anew()
             vectors = np.asarray(vectors, np.float32).reshape(len(chunks), self._embedding.dimensions)
             self._sources.extend(self._keep([each.embedded(document.text) for each in chunks], vectors))
             self._delete(document.root, document.path)
@@ -142,7 +159,7 @@ class Draft:
     def move(self, root: str, old: str, new: str) -> None:
         """Nothing; the file's documents are known by their new paths. Their vectors stay, their chunk ids change."""
         with _disk_errors(self._folder):
-            connection = self._begun()
+            connection = self._begun_anew()
             connection.execute(
                 "UPDATE document SET path = ?1 || substr(path, length(?2) + 1), file = ?1"
                 " WHERE file = ?2 AND root = (SELECT id FROM root WHERE path = ?3)",
@@ -167,7 +184,7 @@ class Draft:
             gone = [(row,) for row, path in there if path not in keep]
             if not gone:
                 return
-            connection = self._begun()
+            connection = self._begun_anew()
             connection.executemany("DELETE FROM document WHERE id = ?", gone)
             connection.commit()
 
@@ -189,19 +206,17 @@ class Draft:
             connection = self._begun()
             documents, chunks = self.counts
             prefix_version = catalog.prefix_version(connection)
-            names = write_index(self._path, self._parts, chunks, self._embedding.dimensions, self._index)
-            connection.close()
-            self._base.remove()
-            sync(self._path / CATALOG)
-            words = write_words(self._path, self._source, chunks, self._index)
+            names = self._write_indexes(connection, chunks)
             write_manifest(
                 self._path,
-                files=(CATALOG, *names, *words),
+                files=(CATALOG, *names),
                 number=self._number,
                 documents=documents,
                 chunks=chunks,
                 prefix_version=prefix_version,
                 embedding=self._embedding,
+                failed=len(self._failures.rows),
+                failing_since={each: self._times.get(each, "") for each in sorted(self._failures.generations())},
             )
             self._path.rename(self._folder.generation(self._number))
             sync(self._folder.generations)
@@ -220,6 +235,17 @@ class Draft:
         if self._folder.current() != self._number:  # renamed, but the pointer could not be moved
             shutil.rmtree(self._folder.generation(self._number), ignore_errors=True)
 
+    def _write_indexes(self, connection: sqlite3.Connection, chunks: int) -> tuple[str, ...]:
+        """The names of the files of vectors and words. The catalog is closed, and all of it on the disk."""
+        last = self._source if not (self._has_other_chunks or self._lacks_words) else None
+        vectors = () if last else write_index(self._path, self._parts, chunks, self._embedding.dimensions, self._index)
+        connection.close()
+        self._base.remove()
+        sync(self._path / CATALOG)
+        if last:  # only other files fail: however large the indexes are, that costs nothing
+            return link_files(last, self._path, read_checksums(last).keys() - {CATALOG})
+        return (*vectors, *write_words(self._path, self._source, chunks, self._index))
+
     def _begun(self) -> sqlite3.Connection:
         """The draft's own catalog, which is made by the first change."""
         if not self._changed:
@@ -227,6 +253,11 @@ class Draft:
             self._connection = catalog.open_to_write(self._path / CATALOG)
             self._changed = True
         return self._connection
+
+    def _begun_anew(self) -> sqlite3.Connection:
+        """The same, to change which chunks there are."""
+        self._has_other_chunks = True
+        return self._begun()
 
     def _keep(self, texts: Sequence[str], vectors: Vectors) -> list[int]:
         """Where the vectors of these texts stand; those that stood nowhere are on the disk now."""

@@ -9,7 +9,8 @@ import numpy as np
 from rag.store import catalog, schema
 from rag.store.base import newer_schema
 from rag.store.catalog import Known, Listed
-from rag.store.info import CATALOG, CollectionInfo, damaged, verify_files
+from rag.store.failures import Failure, read_failures
+from rag.store.info import CATALOG, CollectionInfo, damaged, read_times, verify_files
 from rag.store.layout import Folder
 from rag.store.vectors import Vectors, open_index
 from rag.store.words import open_words
@@ -30,10 +31,12 @@ class Generation:
         self._folder = folder
         self.info = info
         self.number = info.generation
+        self._times = read_times(path)
         self._index = open_index(path)
         self._lock = threading.Lock()  # one connection, one user at a time
         self._ordered: tuple[Chunk, ...] | None = None
         self._files: dict[FileId, Listed] | None = None
+        self._failures: tuple[Failure, ...] | None = None
         self._connection = catalog.open_to_read(path / CATALOG)
         try:
             found = schema.version(self._connection)
@@ -135,6 +138,13 @@ class Generation:
             if self._files is None:
                 self._files = {listed.file_id: listed for listed in catalog.listing(self._connection)}
             return self._files
+
+    def failures(self) -> tuple[Failure, ...]:
+        """The files that the last ingest of their folder could not read, by root and path. Kept once asked for."""
+        with self._lock:
+            if self._failures is None:
+                self._failures = read_failures(self._connection).dated(self._times)
+            return self._failures
 
     def file_of(self, chunk: Chunk) -> Listed:
         """The one of `files` that a chunk is of.

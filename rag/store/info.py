@@ -29,6 +29,7 @@ class CollectionInfo:
     generation: int  # starts at 1
     documents: int
     chunks: int
+    failed: int  # files that the last ingest of their folder could not read
     n_bytes: int  # on the disk
     published_at: int  # Unix seconds, on this machine: a replica's is when it had it
     prefix_version: str  # 16 hex digits; equal when the ordered chunks are
@@ -44,17 +45,25 @@ def write_manifest(
     chunks: int,
     prefix_version: str,
     embedding: EmbeddingInfo,
+    failed: int = 0,
+    failing_since: Mapping[int, str] | None = None,
 ) -> None:
-    """Nothing; `folder` then has a manifest with size and checksum of these files."""
+    """Nothing; `folder` then has a manifest with size and checksum of these files.
+
+    failing_since: when the generations were made that first had a failure of this one; "" for now.
+    """
     measured = {name: _measure(folder / name) for name in files}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     manifest = {
         "number": number,
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "created": now,
         "prefixrag": __version__,
         "documents": documents,
         "chunks": chunks,
         "prefix_version": prefix_version,
         "embedding": asdict(embedding),
+        "failed": failed,
+        "failing_since": {str(first): when or now for first, when in (failing_since or {}).items()},
         "files": {name: {"bytes": size, "sha256": sha256} for name, (size, sha256) in measured.items()},
     }
     write_durably(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
@@ -79,6 +88,7 @@ def read_info(folder: Folder, number: int) -> CollectionInfo:
             generation=number,
             documents=int(manifest["documents"]),
             chunks=int(manifest["chunks"]),
+            failed=int(manifest.get("failed", 0)),  # older versions did not keep them
             n_bytes=sum(int(file["bytes"]) for file in manifest["files"].values()),
             published_at=int(file.stat().st_mtime),
             prefix_version=str(manifest["prefix_version"]),
@@ -118,6 +128,20 @@ def read_checksums(generation: Path) -> dict[str, str]:
     try:
         return {str(name): str(file["sha256"]) for name, file in _parse(generation / MANIFEST)["files"].items()}
     except (KeyError, TypeError, AttributeError):
+        raise damaged(generation / MANIFEST) from None
+
+
+def read_times(generation: Path) -> dict[int, str]:
+    """When the generations were made that first had a failure of this one.
+
+    Raises:
+        FileNotFoundError: there is no manifest.
+        CorpusError: the manifest cannot be understood.
+    """
+    try:
+        found = _parse(generation / MANIFEST).get("failing_since", {})
+        return {int(number): str(created) for number, created in found.items()}
+    except (TypeError, ValueError, AttributeError):
         raise damaged(generation / MANIFEST) from None
 
 

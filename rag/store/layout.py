@@ -26,7 +26,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -233,6 +233,18 @@ def write_durably(file: Path, text: str) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync(file.parent)
+
+
+def link_files(source: Path, target: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """The names, in order; `target` has these files of a published generation, which nobody changes, as well."""
+    found = tuple(sorted(names))
+    for name in found:
+        try:
+            os.link(source / name, target / name)
+        except OSError:  # a file system without links
+            shutil.copyfile(source / name, target / name)
+            sync(target / name)
+    return found
 
 
 def sync(path: Path) -> None:

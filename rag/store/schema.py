@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
-VERSION = 4
+VERSION = 5
 _TABLES = """
 CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE document (
@@ -38,6 +38,14 @@ CREATE TABLE chunk (
     key BLOB                  -- `text_key` of what was embedded: equal ones have one vector
 ) STRICT;
 """
+_FAILURE = """(
+    root TEXT NOT NULL,       -- no root of documents: all of its files may fail
+    path TEXT NOT NULL,       -- printable; of a folder with a final "/"
+    reason TEXT NOT NULL,     -- one line
+    since INTEGER NOT NULL,   -- number of the generation that had it first; generation.json says when that was
+    PRIMARY KEY (root, path)
+) STRICT, WITHOUT ROWID;
+"""
 _INDEXES = """
 CREATE INDEX IF NOT EXISTS document_file ON document (root, file);
 CREATE INDEX IF NOT EXISTS chunk_id ON chunk (id);
@@ -59,6 +67,7 @@ _ADDED = {
     ),
     4: (("chunk", "foreword", "TEXT NOT NULL DEFAULT ''", "''"),),
 }
+_FAILURES_SINCE = 5  # the version whose catalogs first had failures
 
 
 def text_key(text: str) -> bytes:
@@ -77,7 +86,7 @@ def create(file: Path) -> None:
 
 def create_tables(connection: sqlite3.Connection) -> None:
     """Nothing; an empty database is an empty catalog."""
-    connection.executescript(_TABLES + _INDEXES)
+    connection.executescript(f"{_TABLES}CREATE TABLE failure {_FAILURE}{_INDEXES}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.commit()
 
@@ -94,7 +103,7 @@ def upgrade(file: Path) -> None:
         for table, column, kind, value in _lacking(connection):
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
             connection.execute(f"UPDATE {table} SET {column} = {value}")  # noqa: S608 - words of ours
-        connection.executescript(_INDEXES)
+        connection.executescript(f"CREATE TABLE IF NOT EXISTS failure {_FAILURE}{_INDEXES}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.commit()
     finally:
@@ -107,6 +116,8 @@ def see_as_new(connection: sqlite3.Connection) -> None:
     for table, column, _, value in _lacking(connection):
         lacking.setdefault(table, []).append(f"{value} AS {column}")
     connection.execute("PRAGMA temp_store = MEMORY")
+    if version(connection) < _FAILURES_SINCE:
+        connection.execute(f"CREATE TEMP TABLE failure {_FAILURE}")
     for table, columns in lacking.items():  # a temporary view hides the table of its name
         connection.execute(f"CREATE TEMP VIEW {table} AS SELECT *, {', '.join(columns)} FROM main.{table}")  # noqa: S608
 

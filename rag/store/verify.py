@@ -11,6 +11,7 @@ from rag.errors import CorpusError
 from rag.foreword import embedded_text
 from rag.store import catalog, schema
 from rag.store.catalog import UPLOADED
+from rag.store.failures import read_failures
 from rag.store.folders import current_info
 from rag.store.generation import Generation
 from rag.store.info import CATALOG, MANIFEST, CollectionInfo, read_checksums, sha256_of
@@ -103,6 +104,8 @@ def _catalog(connection: sqlite3.Connection, info: CollectionInfo) -> Iterator[s
         yield "A document has no root, or a chunk no document."
     if catalog.counts(connection) != (info.documents, info.chunks):
         yield f"It has {catalog.counts(connection)} documents and chunks, not {(info.documents, info.chunks)}."
+    if len(read_failures(connection).rows) != info.failed:
+        yield f"It has {len(read_failures(connection).rows)} failed files, not {info.failed}."
     if catalog.prefix_version(connection) != info.prefix_version:
         yield "Its chunks are not those of the manifest."
     for row, path, text, attributes in connection.execute("SELECT id, path, text, attributes FROM document"):

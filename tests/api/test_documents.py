@@ -1,13 +1,25 @@
 """`/v1/rag/collections/…/documents`, and why a search found a passage."""
 
+from contextlib import closing
+from pathlib import Path
+
 import httpx2
 import pytest
 from openai import OpenAI
 
+from ingest.pipeline import ingest
+from rag.embed import FakeEncoder
+from rag.settings import Settings
+from rag.store import Store
+
 
 @pytest.fixture(scope="module")
-def url(serve_fake, copy_data, tmp_path_factory):
-    data_dir = copy_data(tmp_path_factory.mktemp("documents"))
+def data_dir(copy_data, tmp_path_factory):
+    return copy_data(tmp_path_factory.mktemp("documents"))
+
+
+@pytest.fixture(scope="module")
+def url(serve_fake, data_dir):
     with serve_fake("Yes.", settings={"data_dir": data_dir}) as (url, _):
         yield url
 
@@ -80,6 +92,54 @@ def test_an_upload_is_listed_by_its_name_and_a_failed_one_with_its_cause(url, cl
 
     other = client.vector_stores.create(name="others", file_ids=[good.id])
     assert get(url, f"{other.id}/documents/{good.id}")["collections"] == 2
+
+
+def test_what_rag_ingest_could_not_read_is_listed_with_its_cause(url, client, tmp_path, data_dir) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "tide.md").write_text("# Tide\n\nThe tide is high at noon.\n")
+    take_in(docs, data_dir)
+    (docs / "tide.md").write_bytes(b"text \xff\x01 control")
+    (docs / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing behind it")
+    take_in(docs, data_dir)
+
+    page = get(url, "nightly/documents")
+    assert page["total"] == 2
+    broken, tide = page["data"]
+    assert (broken["document"], broken["status"], broken["chunks"], broken["bytes"]) == (
+        "broken.pdf",
+        "failed",
+        0,
+        None,
+    )
+    assert broken["last_error"]["code"] == "invalid_file"
+    assert "no readable PDF" in broken["last_error"]["message"]
+    assert broken["failing_since"] == broken["created_at"]
+    assert broken["uploaded"] is False
+    assert (tide["document"], tide["status"], tide["chunks"]) == ("tide.md", "completed", 1)
+    assert tide["last_error"]["message"].endswith("Searches find what it was before.")
+    assert tide["failing_since"] >= tide["created_at"]
+    for each in (broken, tide):
+        shown = get(url, f"nightly/documents/{each['id']}")
+        assert {name: shown[name] for name in each} == each
+        assert len(shown["data"]) == each["chunks"]
+    assert get(url, "nightly/documents", name="BROKEN")["total"] == 1
+    store = next(each for each in client.vector_stores.list() if each.name == "nightly")
+    assert [each.id for each in client.vector_stores.files.list(store.id)] == [tide["id"]]  # OpenAI's list is as it was
+    facts = next(each for each in httpx2.get(f"{url}/ready").json()["collections"] if each["name"] == "nightly")
+    assert facts["failed"] == 2
+
+    (docs / "tide.md").write_text("# Tide\n\nThe tide is low at six.\n")
+    (docs / "broken.pdf").unlink()
+    take_in(docs, data_dir)
+    (mended,) = get(url, "nightly/documents")["data"]
+    assert (mended["id"], mended["last_error"], mended["failing_since"]) == (tide["id"], None, None)
+
+
+def take_in(docs: Path, data_dir: Path) -> None:
+    """What `rag ingest` does beside a running service."""
+    with closing(Store(data_dir)) as store:
+        ingest([docs], collection="nightly", store=store, encoder=FakeEncoder(), settings=Settings().ingest)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def test_an_older_data_directory_answers_and_takes_more_in(old, serve_fake, tmp_
         ingest([new], collection="handbook", store=store, encoder=FakeEncoder(), settings=Settings().ingest)
         info = store.collection("handbook")
     assert (info.documents, info.generation) == (3, 2)
+    assert info.failed == known.get("failed", 0)
     assert version(data_dir / "collections" / info.id / "generations" / "2" / "catalog.db") == schema.VERSION
 
     with (

@@ -2,19 +2,30 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import httpx2
 import pytest
 from openai import OpenAI
 from playwright.sync_api import expect
 
+from ingest.pipeline import ingest
+from rag.embed import FakeEncoder
+from rag.settings import Settings
+from rag.store import Store
+
 STATION = b"# Station\n\nThe zebra barometer stands on a hill above the harbour.\n\n## Roof\n\nThe roof is of slate.\n"
 HOSTILE = "<img src=x onerror=alert(1)>.md"
 
 
 @pytest.fixture(scope="module")
-def url(serve_fake, copy_data, tmp_path_factory) -> Iterator[str]:
-    data_dir = copy_data(tmp_path_factory.mktemp("documents"))
+def data_dir(copy_data, tmp_path_factory) -> Path:
+    return copy_data(tmp_path_factory.mktemp("documents"))
+
+
+@pytest.fixture(scope="module")
+def url(serve_fake, data_dir) -> Iterator[str]:
     with serve_fake("Yes.", settings={"data_dir": data_dir}) as (url, _):
         yield url
 
@@ -205,3 +216,37 @@ def test_a_service_that_is_gone_is_told_of_and_found_again(url, tab) -> None:
     page.unroute("**/v1/rag/**")
     expect(row(tab, "reference/api.md")).to_have_count(0, timeout=20_000)
     expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_what_rag_ingest_could_not_read_is_shown_until_it_is_mended(url, tab, data_dir, tmp_path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "tide.md").write_text("# Tide\n\nThe tide is high at noon.\n")
+    (docs / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing behind it")
+    page = tab.page
+    collection = take_in(docs, data_dir)
+    page.goto(f"{url}/documents#{collection}")
+    broken = row(tab, "broken.pdf")
+    expect(broken.locator(".status")).to_contain_text("failed")
+    expect(broken).to_contain_text("no readable PDF")
+    expect(broken).to_contain_text("Failing since")
+    expect(broken).to_contain_text("from rag ingest")
+    expect(broken.get_by_role("button")).to_have_count(0)  # neither to be opened, nor deleted, nor uploaded again
+    expect(row(tab, "tide.md").locator(".status")).to_contain_text("searchable")
+    expect(row(tab, "tide.md")).not_to_contain_text("Failing since")
+
+    (docs / "broken.pdf").unlink()
+    (docs / "tide.md").write_bytes(b"text \xff\x01 control")
+    take_in(docs, data_dir)
+    page.reload()
+    expect(row(tab, "tide.md")).to_contain_text("Searches find what it was before.")
+    expect(row(tab, "tide.md").locator(".status")).to_contain_text("searchable")
+    expect(broken).to_have_count(0)
+    assert tab.misdeeds == []
+
+
+def take_in(docs: Path, data_dir: Path) -> str:
+    """The id of the collection that `rag ingest` fills beside the running service."""
+    with closing(Store(data_dir)) as store:
+        ingest([docs], collection="nightly", store=store, encoder=FakeEncoder(), settings=Settings().ingest)
+        return store.collection("nightly").id

@@ -1,7 +1,8 @@
 """Ingesting from shared storage does what ingesting a folder does: memory, MinIO and moto under one contract."""
 
+import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import fsspec
 import pytest
 
 from ingest.pipeline import Summary, ingest
+from ingest.scan import Refused
 from rag.embed import FakeEncoder
 from rag.errors import ConfigError, StorageUnavailable
 from rag.settings import IngestSettings
@@ -112,6 +114,55 @@ def test_the_same_plan_and_apply_as_of_a_folder(files: Files, take: Take, monkey
     assert "1001 bytes, ingest.max_file_bytes is 1000" in third.failed[0].reason
     files.remove("moved.md")
     assert counts(take(files.url)) == (0, 0, 0, 1, 1, 1, 0)
+
+
+def test_files_are_fetched_side_by_side_and_what_comes_of_it_is_the_same(
+    moto_bucket: str, take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, folder = Files(f"{moto_bucket}/docs"), tmp_path / "docs"
+    folder.mkdir()
+    for number in range(40):
+        text = f"# File {number}\n\nText {number % 7}.\n" + "x" * (number % 3) * 600  # some are over the limit
+        (folder / f"{number}.md").write_text(text)
+        files.write(f"{number}.md", text)
+        if number % 5 == 0:
+            (folder / f"{number}.md.meta.yaml").write_text(f"number: {number}\n")
+            files.write(f"{number}.md.meta.yaml", f"number: {number}\n")
+    files.write("gone.md", "It is listed, and cannot be had.")
+    whole, fetching, peak, enough = type(files.system)._cat_file, 0, 0, asyncio.Event()
+
+    async def counted(self: Any, path: str, *args: Any, **options: Any) -> bytes:
+        nonlocal fetching, peak
+        fetching += 1
+        peak = max(peak, fetching)
+        if peak >= 4:
+            enough.set()
+        await asyncio.wait_for(enough.wait(), 60)  # one after the other they would wait for ever
+        try:
+            if path.endswith("gone.md"):
+                raise FileNotFoundError(path)
+            return bytes(await whole(self, path, *args, **options))
+        finally:
+            fetching -= 1
+
+    monkeypatch.setattr(type(files.system), "_cat_file", counted)
+    there, here = take(files.url), take(str(folder))
+    assert 4 <= peak <= 16
+    assert [(each.path, each.reason) for each in there.failed if each.path == "gone.md"] == [
+        ("gone.md", "it vanished while it was read")
+    ]
+    assert [each for each in _told(there.failed) if each[0] != "gone.md"] == _told(here.failed)
+    assert len(here.failed) == 13
+    with take.store.pin("c") as generation:  # type: ignore[attr-defined]
+        assert generation.known(files.url) == generation.known(str(folder))
+        ours, theirs = (
+            [each for each in generation.files().values() if each.root == root] for root in generation.roots()
+        )
+        assert [each.attributes for each in ours] == [each.attributes for each in theirs]
+
+
+def _told(refused: Iterable[Refused]) -> list[tuple[str, str]]:
+    return [(each.path, each.reason) for each in refused]
 
 
 def test_one_file_is_a_document_of_its_folder(files: Files, take: Take) -> None:

@@ -305,9 +305,31 @@ def test_collections(rag: Rag, ingested: Path) -> None:
     assert [each["path"] for each in shown["files"]] == ["guide/refunds.md", "notes.txt"]
     assert "guide/refunds.md" in rag("collections", "show", "default").out
 
+    assert (listed["failed"], shown["failures"]) == (0, [])
+
     deleted = rag("collections", "delete", "default", "--yes", "--json")
     assert deleted.json == {"deleted": {"id": listed["id"], "name": "default"}}
     assert "There are no collections" in rag("collections").out
+
+
+def test_files_that_could_not_be_read_are_told_later_on(rag: Rag, place: Path) -> None:
+    (place / "new").mkdir()
+    (place / "new/bad.pdf").write_bytes(b"%PDF-1.7 and nothing behind it")
+    assert rag("ingest", "new").status == 1
+
+    (listed,) = rag("collections", "list", "--json").json["collections"]
+    assert listed["failed"] == 1
+    (failure,) = rag("collections", "show", "default", "--json").json["failures"]
+    assert list(failure) == ["root", "path", "error", "since"]
+    assert (failure["root"], failure["path"]) == (str(place / "new"), "bad.pdf")
+    shown = rag("collections", "show", "default").out
+    assert "1 files could not be read" in shown
+    assert failure["since"] in shown
+    assert failure["error"] in shown
+    assert "files of default that could not be read: 1" in rag("status").out
+    checks = {each["name"]: each for each in rag("doctor", "--json").json["checks"]}
+    assert checks["files of 'default'"]["status"] == "warn"
+    assert "'bad.pdf' first: damaged" in checks["files of 'default'"]["detail"]
 
 
 def test_config_names_sources_and_hides_secrets(rag: Rag, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,7 @@ def _collections(settings: Settings) -> Iterator[Check]:
             yield Check("collections", "warn", "nothing has been ingested yet", "rag ingest PATH")
         for info in infos:
             yield _collection(store, info, settings)
+            yield from _unread(store, info)
             yield from _uploads(info, settings.data_dir)
     except RagError as error:
         yield Check("collections", "fail", str(error), "rag collections delete ID, then rag ingest PATH")
@@ -162,6 +163,18 @@ def _collection(store: Store, info: CollectionInfo, settings: Settings) -> Check
         f"embedded with {info.embedding.model!r}, embedding.model is {settings.embedding.model!r}",
         f"set embedding.model back, or {again}",
     )
+
+
+def _unread(store: Store, info: CollectionInfo) -> Iterator[Check]:
+    if info.failed:
+        try:
+            with store.pin(info.id) as generation:
+                first = generation.failures()[0]
+        except RagError:  # which was told already
+            return
+        detail = f"{info.failed} files could not be read, {first.path!r} first: {first.reason}"
+        cure = f"rag collections show {info.id}; mend or remove them, then rag ingest again"
+        yield Check(f"files of {info.name!r}", "warn", detail, cure)
 
 
 def _uploads(info: CollectionInfo, data_dir: Path) -> Iterator[Check]:

@@ -122,7 +122,7 @@ export class DocumentList {
   }
 
   #row(document) {
-    const { id, document: name, status, last_error: error, chunks, bytes, created_at: at, uploaded } = document;
+    const { id, document: name, status, last_error: error, failing_since: since, chunks, bytes, created_at: at, uploaded } = document;
     const path = chunks
       ? el("button", { type: "button", class: "link-button", "aria-expanded": String(this.#open.has(id)), on: { click: (event) => this.#toggle(document, event.currentTarget) } }, el("bdi", {}, name))
       : el("bdi", {}, name);
@@ -135,6 +135,7 @@ export class DocumentList {
         path,
         el("span", { class: "quiet how", t: uploaded ? "docs.how.uploaded" : "docs.how.ingested" }),
         error && el("p", { class: "error-text cause", dir: "auto" }, error.message),
+        since && el("p", { class: "quiet cause", t: ["docs.since", { when: moment(new Date(since * 1000), { dateStyle: "medium", timeStyle: "short" }) }] }),
       ),
       el("td", { role: "cell" }, el("span", { class: `status status-${status}` }, el("span", { "aria-hidden": "true" }, SIGNS[status] ?? ""), " ", el("span", { t: `docs.status.${status}` }))),
       el("td", { role: "cell", class: "number" }, number(chunks), el("span", { class: "on-phone", t: ["docs.unit", { n: chunks }] })),
@@ -144,7 +145,8 @@ export class DocumentList {
         "td",
         { role: "cell", class: "actions" },
         status === "failed" && uploaded && iconButton(RETRY, ["docs.again", { name }], () => this.#again(document)),
-        iconButton(DELETE, ["docs.delete", { name }], () => this.#delete(document), { class: "delete-document" }),
+        // What rag ingest could not read is nowhere to be deleted from: it goes when the file is mended or gone.
+        (uploaded || status !== "failed") && iconButton(DELETE, ["docs.delete", { name }], () => this.#delete(document), { class: "delete-document" }),
       ),
     );
   }
