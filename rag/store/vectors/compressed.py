@@ -35,6 +35,11 @@ class CompressedIndex:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    @property
+    def lists_read(self) -> tuple[int, int]:
+        """As `VectorIndex.lists_read`."""
+        return self._index.nprobe, self._index.nlist
+
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> Found:
         """As `VectorIndex.search`. The scores are exact."""
         seqs, _ = search_lists(self._index, vector, max(_AGAIN * k, _LEAST_AGAIN), allowed)
