@@ -22,7 +22,10 @@ _SEED = 9
 
 
 def write_mixed(real: Halves, n: int, file: Path) -> None:
-    """Nothing; `file` has `n` rows of 16 bits: the real ones, then mixtures, of each real one as many."""
+    """Nothing; `file` has `n` rows of 16 bits or some more: the real ones, then mixtures, of each real one as many.
+
+    The first rows are the same for any `n`.
+    """
     rows = real.astype(np.float32)
     near = _neighbours(rows)
     chance = np.random.default_rng(_SEED)
@@ -30,7 +33,7 @@ def write_mixed(real: Halves, n: int, file: Path) -> None:
     with temporary.open("wb") as opened:
         opened.write(real.tobytes())
         for first in range(len(rows), n, BATCH):
-            own = np.arange(first, min(first + BATCH, n)) % len(rows)
+            own = np.arange(first, first + BATCH) % len(rows)
             mixed = rows[own] + _ways(rows, near, own, (0, _TOWARDS), chance)
             mixed += _ways(rows, near, chance.integers(0, len(rows), len(own)), _ASIDE, chance)
             opened.write(unit(mixed).astype(np.float16).tobytes())
