@@ -64,6 +64,12 @@ def test_the_kind_is_chosen_by_count_and_memory(filled: Filled) -> None:
     assert sorted(filled.names) == sorted(file.name for file in filled.folder.iterdir())
 
 
+def test_a_question_reads_some_of_the_lists(filled: Filled) -> None:
+    n_read, n_lists = filled.index.lists_read
+    assert 1 <= n_read <= n_lists
+    assert (n_lists == 1) == (filled.index.kind is IndexKind.EXACT)
+
+
 def test_nearly_all_of_the_nearest_are_found(filled: Filled) -> None:
     # Codes tell heaps of random vectors apart less well than they do texts: docs/scale.md.
     least = {IndexKind.EXACT: 0.999, IndexKind.LISTS: 0.98, IndexKind.COMPRESSED: 0.9}[filled.index.kind]

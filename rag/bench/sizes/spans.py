@@ -1,8 +1,7 @@
-"""As many vectors as wanted, of real text.
+"""Vectors of real text, more of them than a set has passages: of spans of these.
 
-More vectors than a set has passages come from spans of them: runs of words of many lengths, from every place. Each is
-embedded, so the vectors lie as those of a larger collection would; random ones do not, and mislead (docs/scale.md).
-Where even spans are too few, two vectors of theirs are mixed.
+A span is a run of words of a passage, of any of many lengths, from any place. Each is embedded, so the vectors lie as
+those of a larger collection would; random ones do not, and mislead (docs/scale.md).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,56 +12,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.embed import Encoder
-from rag.embed.base import Vectors
 
 Halves = NDArray[np.float16]
 
 BATCH = 65_536  # rows held at a time
-_WORDS = (150, 110, 80, 60, 52, 45, 39, 33, 28, 24, 20, 17, 14, 12, 10, 8)  # of a span, the longest first
-_MIXED = 0.35  # weight of the second vector in a mixture: it stays the first one's neighbour
+_AT_ONCE = 4096  # spans embedded between two writes: on a CPU a minute's work
+_WORDS = (150, 110, 80, 60, 52, 45, 39, 33, 28, 24, 20, 17, 14, 12, 10, 8)  # of a span that is not a whole passage
+_SEED = 20261125
 
 
 def spans(texts: Sequence[str]) -> Iterator[str]:
-    """Different spans of the texts, each word count before the next smaller one.
-
-    First those that begin an eighth of their length after each other, then those from every word.
-    """
-    seen: set[int] = set()
-    split = [text.split() for text in texts]
-    for n_words, step in [(n, max(1, n // 8)) for n in _WORDS] + [(n, 1) for n in _WORDS]:
-        for words in split:
-            for first in range(0, max(1, len(words) - n_words + 1), step):
-                span = " ".join(words[first : first + n_words])
-                if hash(span) not in seen:
-                    seen.add(hash(span))
-                    yield span
+    """Every whole text and every span of it, each once, in an order of chance: any number of them is a fair sample."""
+    split = [text.split() for text in dict.fromkeys(texts)]
+    n_words = np.array([len(words) for words in split])
+    counts = np.stack(
+        [np.ones_like(n_words), *(np.where(n_words > length, n_words - length + 1, 0) for length in _WORDS)]
+    )
+    ends = np.cumsum(counts)  # by length, then by text
+    for number in np.random.default_rng(_SEED).permutation(ends[-1] if len(ends) else 0):
+        cell = int(np.searchsorted(ends, number, side="right"))
+        length, text = divmod(cell, len(split))
+        first = int(ends[cell] - number - 1)
+        yield " ".join(split[text][first : first + _WORDS[length - 1]] if length else split[text])
 
 
 def embed_spans(texts: Sequence[str], n: int, encoder: Encoder, file: Path) -> int:
-    """How many vectors `file` has: rows of 16-bit components, of the first `n` spans. Kept if it is there."""
-    if not file.is_file():
-        temporary = file.with_suffix(".tmp")
-        with temporary.open("wb") as opened:
-            left = islice(spans(texts), n)
-            while batch := list(islice(left, BATCH)):
-                opened.write(encoder.encode_documents(batch).astype(np.float16).tobytes())
-        temporary.replace(file)
-    return file.stat().st_size // (2 * encoder.info.dimensions)
+    """How many of the `n` first spans are rows of `file`, in 16 bits. Those that are there are not embedded again.
 
-
-def mix(file: Path, n: int, dimensions: int) -> None:
-    """Nothing; `file` has `n` vectors, of which those beyond what it had are mixtures of two."""
-    had = np.memmap(file, np.float16, "r").reshape(-1, dimensions)
-    chance = np.random.default_rng(9)
+    What an interrupted call has embedded, the next one finds.
+    """
+    row = 2 * encoder.info.dimensions
+    n_there = file.stat().st_size // row if file.is_file() else 0
     with file.open("ab") as opened:
-        for first in range(len(had), n, BATCH):
-            count = min(BATCH, n - first)
-            ones, others = had[np.arange(first, first + count) % len(had)], had[chance.integers(0, len(had), count)]
-            opened.write(unit(ones + np.float16(_MIXED) * others).astype(np.float16).tobytes())
-
-
-def unit(rows: Halves) -> Vectors:
-    """The rows in 32 bits, of length 1."""
-    wide = rows.astype(np.float32)
-    scaled: Vectors = wide / np.linalg.norm(wide, axis=1, keepdims=True)
-    return scaled
+        opened.truncate(n_there * row)
+        left = islice(spans(texts), n_there, n) if n > n_there else iter(())
+        while batch := list(islice(left, _AT_ONCE)):
+            opened.write(encoder.encode_documents(batch).astype(np.float16).tobytes())
+            opened.flush()
+            n_there += len(batch)
+    return min(n_there, n)

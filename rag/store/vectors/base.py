@@ -41,6 +41,10 @@ class VectorIndex(Protocol):
     def __len__(self) -> int:
         """How many vectors there are."""
 
+    @property
+    def lists_read(self) -> tuple[int, int]:
+        """How many lists a question reads, of how many; without lists 1 of 1."""
+
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> Found:
         """Up to `k` chunk numbers with their cosines.
 

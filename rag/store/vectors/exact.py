@@ -23,6 +23,11 @@ class ExactIndex:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    @property
+    def lists_read(self) -> tuple[int, int]:
+        """As `VectorIndex.lists_read`."""
+        return 1, 1
+
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> Found:
         """As `VectorIndex.search`."""
         k = min(k, self._index.ntotal if allowed is None else len(allowed))

@@ -34,6 +34,11 @@ class ListIndex:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    @property
+    def lists_read(self) -> tuple[int, int]:
+        """As `VectorIndex.lists_read`."""
+        return self._index.nprobe, self._index.nlist
+
     def search(self, vector: Vectors, k: int, allowed: frozenset[int] | None = None) -> Found:
         """As `VectorIndex.search`."""
         return best(*search_lists(self._index, vector, k, allowed), k)
