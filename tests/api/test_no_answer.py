@@ -52,7 +52,7 @@ def test_a_refusal_streams_like_any_answer(strict) -> None:
 def test_responses_refuse_as_well_and_say_what_was_found(strict) -> None:
     _, fake, client = strict
     n_before = len(fake.prompts)
-    store = client.vector_stores.list().data[0].id
+    store = next(each.id for each in client.vector_stores.list() if each.name == "default")
     options = {"model": "tiny", "input": FRENCH, "include": ["file_search_call.results"]}
     tools = [{"type": "file_search", "vector_store_ids": [store]}]
     response = client.responses.create(**options, tools=tools)

@@ -50,7 +50,7 @@ export class Collections {
   }
 
   #choose(id, { isSame = false } = {}) {
-    const collection = this.#found.find((each) => each.id === id) ?? this.#found[0] ?? null;
+    const collection = this.#found.find((each) => each.id === id) ?? this.#found.find(({ name }) => name === "default") ?? this.#found[0] ?? null;
     const isShown = isSame && collection?.id === this.#chosen;
     this.#chosen = collection?.id ?? null;
     this.#draw();
