@@ -6,6 +6,7 @@ import pty
 import secrets
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "data" / "sample"
 _ENGINE = "tests/engine"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup: no command of a test would know Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
