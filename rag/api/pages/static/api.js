@@ -4,6 +4,7 @@ import { key } from "./key.js";
 import { t } from "./i18n.js";
 
 const BASE = new URL("../../", import.meta.url);
+const AT_ONCE_MS = 8;
 
 /** A request that failed. status 0: the service was not reached. */
 export class ApiError extends Error {
@@ -65,12 +66,17 @@ export async function* listed(path, { limit = 100, signal } = {}) {
 export async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
+  let until = performance.now() + AT_ONCE_MS;
   try {
     for (;;) {
       const { done, value } = await reader.read().catch((error) => {
         if (error.name === "AbortError") throw error;
         throw new ApiError(t("api.broken"));
       });
+      if (performance.now() > until) {
+        await new Promise((resolve) => setTimeout(resolve)); // else what lies ready is read before the page has its turn
+        until = performance.now() + AT_ONCE_MS;
+      }
       if (done) throw new ApiError(t("api.broken"));
       rest += value;
       let from = 0;
