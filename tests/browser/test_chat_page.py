@@ -158,7 +158,7 @@ def test_a_statement_opens_its_source_with_the_quote_marked(world, tab, page) ->
     answer.get_by_text("Found, but not cited").click()
     answer.locator(".others button").first.click()
     expect(source).to_contain_text("not cited by the answer")
-    assert source.locator("mark").count() == 0
+    expect(source.locator("mark")).to_have_count(0)
     assert tab.misdeeds == [f"popup: {popup.value.url}"]
     assert all(each.startswith((world.url, f"blob:{world.url}")) for each in tab.asked_for)
 
@@ -360,7 +360,7 @@ def test_conversations_are_kept_until_they_are_deleted(world, tab, page) -> None
     expect(page.get_by_role("heading", name="Ask your documents")).to_be_visible()
     page.reload()
     expect(page.locator("#model")).to_have_value("tiny")
-    assert page.locator("#conversation-list li").count() == 0
+    expect(page.locator("#conversation-list li")).to_have_count(0)
     assert tab.misdeeds == []
 
 

@@ -57,8 +57,8 @@ def test_a_collection_is_made_filled_searched_and_emptied_again(url, tab, client
     )
     expect(row(tab, "station.md").locator(".status")).to_contain_text("searchable", timeout=20_000)
     expect(row(tab, "broken.pdf").locator(".status")).to_contain_text("failed", timeout=20_000)
-    assert "no readable PDF" in row(tab, "broken.pdf").inner_text()
-    assert "no readable PDF" in page.locator(".upload.is-failed").inner_text()
+    expect(row(tab, "broken.pdf")).to_contain_text("no readable PDF")
+    expect(page.locator(".upload.is-failed")).to_contain_text("no readable PDF")
     expect(row(tab, HOSTILE).locator(".status")).to_contain_text("searchable", timeout=20_000)
     expect(page.locator(".upload")).to_have_count(1)  # what is done is in the list below
     expect(page.locator("[aria-current=true]")).to_contain_text("2 documents")
@@ -124,7 +124,7 @@ def test_an_upload_shows_how_far_it_is_and_can_be_stopped(url, tab, client) -> N
     upload.get_by_role("button", name="Take long.txt off this list").click()
     expect(upload).to_have_count(0)
     assert len(list(client.files.list())) == n_before
-    assert row(tab, "long.txt").count() == 0
+    expect(row(tab, "long.txt")).to_have_count(0)
 
 
 def test_dropped_files_and_folders_are_taken(url, tab) -> None:
@@ -139,10 +139,10 @@ def test_dropped_files_and_folders_are_taken(url, tab) -> None:
         }"""
     )
     page.dispatch_event(".drop-zone", "dragenter", {"dataTransfer": dropped})
-    assert page.locator(".drop-zone.is-over").count() == 1
+    expect(page.locator(".drop-zone.is-over")).to_have_count(1)
     page.dispatch_event(".drop-zone", "drop", {"dataTransfer": dropped})
     expect(row(tab, "dropped.md").locator(".status")).to_contain_text("searchable", timeout=20_000)
-    assert page.locator(".drop-zone.is-over").count() == 0
+    expect(page.locator(".drop-zone.is-over")).to_have_count(0)
     assert tab.misdeeds == []
 
 
@@ -157,7 +157,7 @@ def test_what_rag_ingest_put_in_is_listed_narrowed_and_deleted(url, tab) -> None
     expect(page.get_by_text("No document has this in its name.")).to_be_visible()
     page.get_by_label("Filter by name").fill("")
     row(tab, "policies/pricing.md").locator(".delete-document").click()
-    assert "the next ingest of its folder brings it back" in page.get_by_role("dialog").inner_text()
+    expect(page.get_by_role("dialog")).to_contain_text("the next ingest of its folder brings it back")
     page.keyboard.press("Escape")
     expect(row(tab, "policies/pricing.md")).to_be_visible()
     row(tab, "policies/pricing.md").locator(".delete-document").click()

@@ -59,7 +59,7 @@ def test_a_key_stays_with_the_tab_unless_it_is_to_be_kept(url, tab) -> None:
     tab.page.click("#key-button")
     tab.page.get_by_role("button", name="Forget").click()
     assert tab.page.evaluate(stored) == [None, None]
-    assert tab.page.locator("dialog").count() == 0
+    expect(tab.page.locator("dialog")).to_have_count(0)
     assert tab.misdeeds == []
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from openai import OpenAI
+from playwright.sync_api import expect
 
 QUESTIONS = ("How long is the warranty?", "How long is the warranty?", "When does the frost alert ring?")
 
@@ -30,7 +31,7 @@ def test_it_shows_what_the_answers_reported_as_it_happens(url, tab) -> None:
     page = tab.page
     page.goto(url + "/reuse")
     page.get_by_text("Nothing has been asked yet").wait_for()
-    assert page.get_by_role("heading", name="Shared prefixes").is_visible()
+    expect(page.get_by_role("heading", name="Shared prefixes")).to_be_visible()
     told = [ask(url, question) for question in QUESTIONS]
 
     page.locator(".is-reused").wait_for()  # without loading it again
@@ -41,7 +42,7 @@ def test_it_shows_what_the_answers_reported_as_it_happens(url, tab) -> None:
     assert page.locator(".main-figure strong").inner_text() == f"{1000 * n_cached // n_all / 10:g}%"
 
     causes = page.locator(".causes tbody tr")
-    assert causes.count() == 1
+    expect(causes).to_have_count(1)
     assert "cold" in causes.inner_text()
     assert "rag warm" in causes.inner_text()
     assert re.search(r"In \d minutes? of the last hour", page.get_by_role("img").get_attribute("aria-label"))
@@ -78,7 +79,7 @@ def test_it_keeps_nobody_out(url, tab, scheme) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.select_option("#language", "zh")
-    assert page.get_by_role("heading", name="共享前缀").is_visible()
+    expect(page.get_by_role("heading", name="共享前缀")).to_be_visible()
     assert "提前计算" in page.locator(".causes").inner_text()
     assert tab.barriers() == []
     assert tab.misdeeds == []
@@ -92,13 +93,13 @@ def test_it_rests_when_it_is_told_to_and_keeps_to_one_collection(url, tab) -> No
         page.select_option("#collection", label="default")
     page.get_by_role("button", name="Pause").focus()
     page.keyboard.press("Enter")
-    assert page.get_by_text("Paused").is_visible()
+    expect(page.get_by_text("Paused")).to_be_visible()
     n_asked = len(tab.asked_for)
     page.wait_for_timeout(2500)
     assert len(tab.asked_for) == n_asked
     with page.expect_response(lambda response: "/v1/rag/reuse" in response.url):
         page.keyboard.press("Enter")
-    assert page.get_by_text("Live", exact=True).is_visible()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
     assert tab.misdeeds == []
 
 
@@ -109,4 +110,4 @@ def test_a_service_that_is_gone_is_told_of_and_found_again(url, tab) -> None:
     page.get_by_role("alert").get_by_text("cannot be reached").wait_for()
     page.unroute("**/v1/rag/reuse*")
     page.locator(".prefixes tbody tr").wait_for()
-    assert page.get_by_role("alert").count() == 0
+    expect(page.get_by_role("alert")).to_have_count(0)
