@@ -120,17 +120,21 @@ def prometheus() -> str:
 
 @pytest.fixture(scope="session")
 def installed() -> Callable[..., str]:
-    """Finds a program: `installed("zsh", package="zsh")` is its path; the test is left out where there is none."""
+    """Finds a program: `installed("zsh", package="zsh")` is its path; the test is left out where there is none.
+
+    Of several names that one which is there is taken.
+    """
     return _program
 
 
-def _program(name: str, *, package: str) -> str:
+def _program(*names: str, package: str) -> str:
     """The path of a program that is installed; the test fails or is left out without it."""
-    if found := shutil.which(name):
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"  # where Debian has nginx
+    if found := next(filter(None, (shutil.which(name, path=path) for name in names)), None):
         return found
     if os.environ.get("CI") == "true":
-        pytest.fail(f"{name} is not installed, and no test may be left out here")
-    pytest.skip(f"{name} is not installed: apt-get install {package}")
+        pytest.fail(f"{names[0]} is not installed, and no test may be left out here")
+    pytest.skip(f"{names[0]} is not installed: apt-get install {package}")
 
 
 class Terminal:

@@ -2,8 +2,7 @@
 
 import os
 import runpy
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,10 @@ _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 
 
 @pytest.fixture(scope="module")  # while it is open, its event loop is the thread's: other tests run loops of their own
-def browser() -> Iterator[Browser]:
+def browser(installed: Callable[..., str]) -> Iterator[Browser]:
     """The machine's Chromium; RAG_TEST_BROWSER names another."""
-    program = os.environ.get("RAG_TEST_BROWSER") or next(filter(None, map(shutil.which, _PROGRAMS)), None)
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium is not installed, and no test may be left out here")
-        pytest.skip("chromium is not installed: apt-get install chromium, or name a browser by RAG_TEST_BROWSER")
+    package = "chromium, or name a browser by RAG_TEST_BROWSER"
+    program = os.environ.get("RAG_TEST_BROWSER") or installed(*_PROGRAMS, package=package)
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=sandbox)

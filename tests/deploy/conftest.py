@@ -72,13 +72,9 @@ StartNginx = Callable[..., Nginx]
 
 
 @pytest.fixture
-def start_nginx(tmp_path: Path) -> Iterator[StartNginx]:
+def start_nginx(tmp_path: Path, installed: Callable[..., str]) -> Iterator[StartNginx]:
     """Starts a real nginx in front of services: `start_nginx([url, ...], {what stands in the files: what shall})`."""
-    program = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("nginx is not installed, and no test may be left out here")
-        pytest.skip("nginx is not installed: apt-get install nginx")
+    program = installed("nginx", package="nginx")
     with ExitStack() as stack:
         yield lambda urls, edits=None: stack.enter_context(_nginx(program, tmp_path / "nginx", urls, edits or {}))
 

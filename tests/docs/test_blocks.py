@@ -153,8 +153,8 @@ def test_toml_is_settings(block) -> None:
 
 
 @pytest.mark.parametrize("block", of("nginx"), ids=ids)
-def test_nginx_takes_it(block, tmp_path) -> None:
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin") or pytest.skip("nginx is not installed")
+def test_nginx_takes_it(block, tmp_path, installed) -> None:
+    program = installed("nginx", package="nginx")
     file = tmp_path / "nginx.conf"
     logs = f"pid {tmp_path}/pid; error_log {tmp_path}/log;"
     file.write_text(f"{logs}\nevents {{}}\nhttp {{\n{block.code}\n}}\n")
